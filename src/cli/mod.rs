@@ -1,0 +1,1 @@
+//! Command line: flags, what is printed on the terminal, exit codes.

@@ -1,0 +1,4 @@
+//! (being written)
+
+pub mod signal;
+pub mod terminal;

@@ -1,0 +1,11 @@
+//! Infrastructure: what everything else stands on. Knows no process, no entry and no Lua.
+
+pub mod app_context;
+pub mod clock;
+pub mod component;
+pub mod duration;
+pub mod error;
+pub mod event_bus;
+pub mod gotime;
+pub mod logger;
+pub mod transcoder;

@@ -1,0 +1,1 @@
+//! Values as bytes, for the way from one Lua state to another.

@@ -1,0 +1,3 @@
+//! System: what processes and services are to each other.
+
+pub mod supervisor;
