@@ -8,4 +8,5 @@ pub mod error;
 pub mod event_bus;
 pub mod gotime;
 pub mod logger;
+pub mod sync;
 pub mod transcoder;

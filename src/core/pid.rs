@@ -1,0 +1,301 @@
+//! Process identifiers: `{host|0x00004}`, or `{node@host|0x00004}` once the node has a name.
+//!
+//! A [`Pid`] is small and `Copy`: host and node are interned. Names come from entries and from the
+//! configuration, never from text that a program hands us, so the interner stays bounded: parsing
+//! only *finds* hosts ([`HostId::find`]), registering a host makes them ([`HostId::intern`]).
+
+use std::fmt;
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::{Arc, OnceLock};
+
+use parking_lot::RwLock;
+use rustc_hash::FxHashMap;
+
+use crate::infra::error::{Error, Result};
+
+/// An interned name of a host or node.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
+pub struct HostId(u32);
+
+/// Node names share the interner of hosts; `NodeId::LOCAL` prints nothing.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
+pub struct NodeId(u32);
+
+#[derive(Default)]
+struct Names {
+    texts: Vec<&'static str>,
+    ids: FxHashMap<&'static str, u32>,
+}
+
+static NAMES: RwLock<Option<Names>> = RwLock::new(None);
+
+fn intern(text: &str) -> u32 {
+    if let Some(id) = find(text) {
+        return id;
+    }
+    let mut guard = NAMES.write();
+    let names = guard.get_or_insert_with(|| {
+        // Id 0 is the empty name: no host, and the local node.
+        Names { texts: vec![""], ids: FxHashMap::from_iter([("", 0)]) }
+    });
+    if let Some(&id) = names.ids.get(text) {
+        return id;
+    }
+    let id = u32::try_from(names.texts.len()).expect("fewer than 2^32 hosts and nodes");
+    // Kept for the life of the program: hosts are entries, there are few.
+    let text: &'static str = Box::leak(text.to_owned().into_boxed_str());
+    names.texts.push(text);
+    names.ids.insert(text, id);
+    id
+}
+
+fn find(text: &str) -> Option<u32> {
+    if text.is_empty() {
+        return Some(0);
+    }
+    NAMES.read().as_ref()?.ids.get(text).copied()
+}
+
+fn name(id: u32) -> &'static str {
+    if id == 0 {
+        return "";
+    }
+    NAMES.read().as_ref().map_or("", |names| names.texts[id as usize])
+}
+
+impl HostId {
+    /// No host: senders that are not processes.
+    pub const NONE: HostId = HostId(0);
+
+    /// The id of a host that is being registered.
+    pub fn intern(text: &str) -> HostId {
+        HostId(intern(text))
+    }
+
+    /// The id of a host somebody registered before.
+    pub fn find(text: &str) -> Option<HostId> {
+        find(text).map(HostId)
+    }
+
+    pub fn as_str(self) -> &'static str {
+        name(self.0)
+    }
+}
+
+impl NodeId {
+    /// This node while it has no name of its own.
+    pub const LOCAL: NodeId = NodeId(0);
+
+    pub fn intern(text: &str) -> NodeId {
+        NodeId(intern(text))
+    }
+
+    pub fn find(text: &str) -> Option<NodeId> {
+        find(text).map(NodeId)
+    }
+
+    pub fn as_str(self) -> &'static str {
+        name(self.0)
+    }
+}
+
+/// The identity of a process, a function call or a part of the runtime that sends messages.
+#[derive(Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
+pub struct Pid {
+    uniq: u64,
+    host: HostId,
+    node: NodeId,
+}
+
+impl Pid {
+    /// `{|}`: no sender.
+    pub const NONE: Pid = Pid { uniq: 0, host: HostId::NONE, node: NodeId::LOCAL };
+
+    /// The runtime itself at `host`, for example `{|topology}` is `Pid::service("topology")`.
+    pub fn new(node: NodeId, host: HostId, uniq: u64) -> Pid {
+        Pid { uniq, host, node }
+    }
+
+    pub fn uniq(self) -> u64 {
+        self.uniq
+    }
+
+    pub fn host(self) -> HostId {
+        self.host
+    }
+
+    pub fn node(self) -> NodeId {
+        self.node
+    }
+
+    pub fn is_none(self) -> bool {
+        self == Pid::NONE
+    }
+
+    /// The text form, without a trip to the heap.
+    pub fn text(self) -> PidText {
+        PidText::new(self)
+    }
+}
+
+/// A PID as text in a fixed buffer (longer names spill to the heap).
+pub struct PidText(smallvec::SmallVec<[u8; 64]>);
+
+impl PidText {
+    fn new(pid: Pid) -> PidText {
+        let mut out = smallvec::SmallVec::new();
+        out.push(b'{');
+        if pid.node != NodeId::LOCAL {
+            out.extend_from_slice(pid.node.as_str().as_bytes());
+            out.push(b'@');
+        }
+        out.extend_from_slice(pid.host.as_str().as_bytes());
+        out.push(b'|');
+        if pid.uniq != 0 {
+            out.extend_from_slice(b"0x");
+            let digits = ((67 - pid.uniq.leading_zeros() as usize) / 4).max(5);
+            for i in (0..digits).rev() {
+                let nibble = if i >= 16 { 0 } else { (pid.uniq >> (4 * i)) & 0xf };
+                out.push(b"0123456789abcdef"[nibble as usize]);
+            }
+        }
+        out.push(b'}');
+        PidText(out)
+    }
+
+    pub fn as_bytes(&self) -> &[u8] {
+        &self.0
+    }
+
+    pub fn as_str(&self) -> &str {
+        std::str::from_utf8(&self.0).expect("names are text and digits are ASCII")
+    }
+}
+
+impl fmt::Display for Pid {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(self.text().as_str())
+    }
+}
+
+impl fmt::Debug for Pid {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        fmt::Display::fmt(self, f)
+    }
+}
+
+/// Why a text is no PID.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum PidSyntax {
+    MissingBraces,
+    MissingPipe,
+}
+
+impl From<PidSyntax> for Error {
+    fn from(problem: PidSyntax) -> Error {
+        Error::invalid(match problem {
+            PidSyntax::MissingBraces => "invalid pid format: missing braces",
+            PidSyntax::MissingPipe => "invalid pid format: missing pipe",
+        })
+    }
+}
+
+/// The parts of a text with the shape of a PID; whether anybody has it is another question.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct PidParts<'a> {
+    pub node: &'a str,
+    pub host: &'a str,
+    pub uniq: &'a str,
+}
+
+impl<'a> PidParts<'a> {
+    /// Splits `{host|uniq}`, `{node@host|uniq}`, `{host|x|uniq}` (only what follows the second
+    /// bar is the uniq).
+    pub fn parse(text: &'a str) -> Result<PidParts<'a>, PidSyntax> {
+        let inner = text
+            .strip_prefix('{')
+            .and_then(|rest| rest.strip_suffix('}'))
+            .ok_or(PidSyntax::MissingBraces)?;
+        let (left, right) = inner.split_once('|').ok_or(PidSyntax::MissingPipe)?;
+        let (node, host) = left.split_once('@').unwrap_or(("", left));
+        let uniq = right.split_once('|').map_or(right, |(_, uniq)| uniq);
+        Ok(PidParts { node, host, uniq })
+    }
+
+    /// The number behind `0x`; `None` for a text that no generator made.
+    pub fn number(&self) -> Option<u64> {
+        u64::from_str_radix(self.uniq.strip_prefix("0x")?, 16).ok()
+    }
+}
+
+/// Hands out PIDs from any thread: one counter for all hosts, from 1, never reused in one run.
+#[derive(Clone)]
+pub struct PidGen {
+    node: NodeId,
+    next: Arc<AtomicU64>,
+}
+
+impl PidGen {
+    /// `node_name` is `local` or empty for a node without a name.
+    pub fn new(node_name: &str) -> PidGen {
+        let node = match node_name {
+            "" | "local" => NodeId::LOCAL,
+            name => NodeId::intern(name),
+        };
+        PidGen { node, next: Arc::new(AtomicU64::new(1)) }
+    }
+
+    pub fn node(&self) -> NodeId {
+        self.node
+    }
+
+    pub fn next(&self, host: HostId) -> Pid {
+        // Relaxed: the numbers must differ, nothing else hangs on their order.
+        Pid { uniq: self.next.fetch_add(1, Ordering::Relaxed), host, node: self.node }
+    }
+}
+
+/// The sender `{|topology}`: events the runtime sends in its own name.
+pub fn topology_pid() -> Pid {
+    static HOST: OnceLock<HostId> = OnceLock::new();
+    Pid::new(NodeId::LOCAL, *HOST.get_or_init(|| HostId::intern("topology")), 0)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn prints_as_the_tutorial_shows() {
+        let host = HostId::intern("app:processes");
+        let print = |n| Pid::new(NodeId::LOCAL, host, n).to_string();
+        assert_eq!(print(4), "{app:processes|0x00004}");
+        assert_eq!(print(0xfffff), "{app:processes|0xfffff}");
+        assert_eq!(print(0x100000), "{app:processes|0x100000}");
+        assert_eq!(print(u64::MAX), "{app:processes|0xffffffffffffffff}");
+        assert_eq!(Pid::NONE.to_string(), "{|}");
+        let remote = Pid::new(NodeId::intern("n1"), host, 1);
+        assert_eq!(remote.to_string(), "{n1@app:processes|0x00001}");
+    }
+
+    #[track_caller]
+    fn check(text: &str, node: &str, host: &str, uniq: &str) {
+        assert_eq!(PidParts::parse(text), Ok(PidParts { node, host, uniq }));
+    }
+
+    #[test]
+    fn parses_the_forms_of_the_specification() {
+        check("{app:p|0x00001}", "", "app:p", "0x00001");
+        check("{n@app:p|0x1}", "n", "app:p", "0x1");
+        check("{n@a@b|x|0x2}", "n", "a@b", "0x2");
+        check("{|}", "", "", "");
+        assert_eq!(PidParts::parse("relay"), Err(PidSyntax::MissingBraces));
+        assert_eq!(PidParts::parse("{relay}"), Err(PidSyntax::MissingPipe));
+        assert_eq!(PidParts::parse("{"), Err(PidSyntax::MissingBraces));
+    }
+
+    #[test]
+    fn parsing_registers_nothing() {
+        assert_eq!(HostId::find("nobody:ever"), None);
+    }
+}

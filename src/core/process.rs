@@ -1,0 +1,157 @@
+//! The process table: which PIDs are alive, where they live, who watches them.
+//!
+//! Sharded by the PID's number, so that workers rarely meet; the number is a counter, so neighbours
+//! in time land on different shards. A shard's lock is held for a look-up and a push, never across
+//! Lua, and may be taken inside a lane's lock; inside it only a VM's event queue is locked.
+//!
+//! A process is alive from [`ProcessTable::insert`] to [`ProcessTable::remove`]: both happen on the
+//! worker that runs its VM. A package accepted in between is in the VM's queue before the process
+//! can be removed, so "accepted" and "ended first" never mix.
+
+use std::sync::Arc;
+
+use parking_lot::Mutex;
+use rustc_hash::FxHashMap;
+
+use crate::core::pid::{HostId, Pid};
+use crate::core::relay::package::{Package, Refusal, Refused};
+use crate::core::registry::EntryId;
+use crate::core::vm::{Event, VmCell};
+
+/// What the rest of the system knows about a live process.
+pub struct Control {
+    pub pid: Pid,
+    pub vm: Arc<VmCell>,
+    /// The process that spawned it; `Pid::NONE` for roots.
+    pub parent: Pid,
+    /// The registry entry it runs.
+    pub source: EntryId,
+    /// Who gets an EXIT when it ends, in order of asking.
+    pub watchers: Vec<Pid>,
+    /// Both directions of each link are kept, one at each end.
+    pub links: Vec<Pid>,
+    /// Names registered for it, released when it ends.
+    pub names: Vec<Arc<str>>,
+}
+
+impl Control {
+    pub fn new(pid: Pid, vm: Arc<VmCell>, source: EntryId) -> Control {
+        Control {
+            pid,
+            vm,
+            parent: Pid::NONE,
+            source,
+            watchers: Vec::new(),
+            links: Vec::new(),
+            names: Vec::new(),
+        }
+    }
+}
+
+const SHARDS: usize = 64;
+
+type Shard = Mutex<FxHashMap<u64, Control>>;
+
+/// All live processes of this node.
+pub struct ProcessTable {
+    shards: Box<[Shard]>,
+}
+
+impl Default for ProcessTable {
+    fn default() -> ProcessTable {
+        ProcessTable::new()
+    }
+}
+
+impl ProcessTable {
+    pub fn new() -> ProcessTable {
+        ProcessTable { shards: (0..SHARDS).map(|_| Mutex::default()).collect() }
+    }
+
+    fn shard(&self, pid: Pid) -> &Shard {
+        &self.shards[pid.uniq() as usize % SHARDS]
+    }
+
+    /// Makes the process routable.
+    pub fn insert(&self, control: Control) {
+        self.shard(control.pid).lock().insert(control.pid.uniq(), control);
+    }
+
+    /// Makes the process unroutable and hands out what has to be told about it.
+    pub fn remove(&self, pid: Pid) -> Option<Control> {
+        self.shard(pid).lock().remove(&pid.uniq())
+    }
+
+    /// Looks at, or changes, the control block of a live process. `f` must be short.
+    pub fn with<R>(&self, pid: Pid, f: impl FnOnce(&mut Control) -> R) -> Option<R> {
+        let mut shard = self.shard(pid).lock();
+        let control = shard.get_mut(&pid.uniq()).filter(|control| control.pid == pid)?;
+        Some(f(control))
+    }
+
+    pub fn is_alive(&self, pid: Pid) -> bool {
+        self.with(pid, |_| ()).is_some()
+    }
+
+    /// Puts a package into the event queue of its target's VM and returns that VM, to be woken.
+    #[expect(clippy::result_large_err, reason = "the package goes back to its sender")]
+    pub fn deliver(&self, package: Package) -> Result<Arc<VmCell>, Refused> {
+        let mut package = Some(package);
+        let to = package.as_ref().map_or(Pid::NONE, |p| p.to);
+        let posted = self.with(to, |control| match package.take() {
+            Some(taken) => match control.vm.try_post(taken) {
+                Ok(()) => Some(control.vm.clone()),
+                Err(back) => {
+                    package = Some(back);
+                    None
+                }
+            },
+            None => None,
+        });
+        match (posted, package) {
+            (Some(Some(vm)), _) => Ok(vm),
+            (Some(None), Some(package)) => Err(Refused { package, reason: Refusal::Busy }),
+            (None, Some(package)) => Err(Refused { package, reason: Refusal::NoProcess }),
+            (_, None) => unreachable!("a package that was not posted is still here"),
+        }
+    }
+
+    /// Posts an event for `pid` to its VM, whatever the bound. `None`: the process has ended.
+    pub fn post(&self, pid: Pid, event: Event) -> Option<Arc<VmCell>> {
+        self.with(pid, |control| {
+            control.vm.post(event);
+            control.vm.clone()
+        })
+    }
+
+    /// The VM a process lives in.
+    pub fn vm_of(&self, pid: Pid) -> Option<Arc<VmCell>> {
+        self.with(pid, |control| control.vm.clone())
+    }
+
+    pub fn len(&self) -> usize {
+        self.shards.iter().map(|shard| shard.lock().len()).sum()
+    }
+
+    pub fn is_empty(&self) -> bool {
+        self.shards.iter().all(|shard| shard.lock().is_empty())
+    }
+
+    /// Live processes of a host. A look at every shard: for shutdown, not for traffic.
+    pub fn on_host(&self, host: HostId) -> Vec<Pid> {
+        self.matching(|control| control.pid.host() == host)
+    }
+
+    /// Live children of a process, in no order.
+    pub fn children(&self, parent: Pid) -> Vec<Pid> {
+        self.matching(|control| control.parent == parent)
+    }
+
+    fn matching(&self, wanted: impl Fn(&Control) -> bool) -> Vec<Pid> {
+        let mut found = Vec::new();
+        for shard in &self.shards {
+            found.extend(shard.lock().values().filter(|c| wanted(c)).map(|c| c.pid));
+        }
+        found
+    }
+}

@@ -1,0 +1,227 @@
+//! The node's mailbox: a lane per worker, each sender in the lane its PID hashes to.
+//!
+//! Most packages never see a lane: a sender with nothing waiting in its lane delivers directly. A
+//! package goes into the lane when its target's VM has no room, or when an earlier package of the
+//! same sender is still there. The VM that made it wait knows the lane, and whoever runs the VM
+//! next drains it, see [`Mailbox::drain_for`].
+//!
+//! Order of locks: a lane, then what delivery takes (a shard of the process table, a VM's queue).
+
+use std::collections::VecDeque;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
+
+use parking_lot::Mutex;
+
+use crate::core::pid::Pid;
+use crate::core::relay::package::{Package, Refusal, Refused};
+use crate::core::relay::router::{Route, Router};
+use crate::core::vm::VmCell;
+
+/// FNV-1a, 32 bits, of the text of a sender's PID. (The `fnv` crate has the 64-bit form only, which
+/// would give other lanes than the specification's.)
+pub fn lane_hash(sender: Pid) -> u32 {
+    sender
+        .text()
+        .as_bytes()
+        .iter()
+        .fold(0x811c_9dc5_u32, |hash, &byte| (hash ^ u32::from(byte)).wrapping_mul(0x0100_0193))
+}
+
+/// How many packages of one sender wait in its lane. Shared by the sender and the lane.
+pub type Ticket = Arc<AtomicUsize>;
+
+/// Called once a suspended sender may go on.
+pub type Resume = Box<dyn FnOnce() + Send>;
+
+/// What became of a package.
+#[derive(Debug, PartialEq, Eq)]
+pub enum Posted {
+    Delivered,
+    /// In the lane: it arrives unless the target ends first.
+    InLane,
+    /// The lane is full. The sender is to be suspended; its `Resume` is called when the package has
+    /// moved into the lane.
+    Suspend,
+}
+
+struct Waiting {
+    package: Package,
+    ticket: Ticket,
+    /// Of a suspended sender; `None` for lifecycle events, which pass the bound.
+    resume: Option<Resume>,
+}
+
+#[derive(Default)]
+struct Lane {
+    /// Within the bound.
+    queue: VecDeque<Waiting>,
+    /// Beyond it: one package for each suspended coroutine, plus lifecycle events behind them.
+    beyond: VecDeque<Waiting>,
+}
+
+pub struct Mailbox {
+    router: Router,
+    lanes: Box<[Mutex<Lane>]>,
+    lane_max: usize,
+    /// Lanes with something in them, bit `lane % 64`. A hint for `drain_all`.
+    occupied: AtomicU64,
+}
+
+impl Mailbox {
+    /// `lanes` is the number of workers, `lane_max` the bound of each lane.
+    pub fn new(router: Router, lanes: usize, lane_max: usize) -> Mailbox {
+        Mailbox {
+            router,
+            lanes: (0..lanes.max(1)).map(|_| Mutex::default()).collect(),
+            lane_max: lane_max.max(1),
+            occupied: AtomicU64::new(0),
+        }
+    }
+
+    pub fn router(&self) -> &Router {
+        &self.router
+    }
+
+    pub fn lane_of(&self, sender: Pid) -> usize {
+        lane_hash(sender) as usize % self.lanes.len()
+    }
+
+    /// Sends for a process. `ticket` is the sender's; `resume` makes its continuation, and is
+    /// called only for [`Posted::Suspend`].
+    #[expect(clippy::result_large_err, reason = "the package goes back to its sender")]
+    pub fn send(
+        &self,
+        package: Package,
+        ticket: &mut Option<Ticket>,
+        resume: impl FnOnce() -> Resume,
+    ) -> Result<Posted, Refused> {
+        let waiting = ticket.as_ref().is_some_and(|t| t.load(Ordering::Acquire) > 0);
+        let package = match waiting {
+            true => package,
+            false => match self.router.route(package) {
+                Ok(()) => return Ok(Posted::Delivered),
+                Err(refused) if refused.reason == Refusal::Busy => refused.package,
+                Err(refused) => return Err(refused),
+            },
+        };
+        let ticket = ticket.get_or_insert_with(Ticket::default);
+        Ok(self.enqueue(package, ticket, resume))
+    }
+
+    /// Sends for a part of the runtime that is no process and cannot be suspended.
+    #[expect(clippy::result_large_err, reason = "the package goes back to its sender")]
+    pub fn send_from_outside(&self, package: Package) -> Result<(), Refused> {
+        self.router.route(package)
+    }
+
+    fn enqueue(
+        &self,
+        package: Package,
+        ticket: &Ticket,
+        resume: impl FnOnce() -> Resume,
+    ) -> Posted {
+        let index = self.lane_of(package.from);
+        let mut lane = self.lanes[index].lock();
+        // Counted before the lock is released, so that the sender never overtakes itself.
+        ticket.fetch_add(1, Ordering::Relaxed);
+        let room = lane.beyond.is_empty() && lane.queue.len() < self.lane_max;
+        let lifecycle = package.body.is_lifecycle();
+        let waiting = Waiting { package, ticket: ticket.clone(), resume: None };
+        let posted = match (room, lifecycle) {
+            (true, _) => {
+                lane.queue.push_back(waiting);
+                Posted::InLane
+            }
+            (false, true) => {
+                lane.beyond.push_back(waiting);
+                Posted::InLane
+            }
+            (false, false) => {
+                lane.beyond.push_back(Waiting { resume: Some(resume()), ..waiting });
+                Posted::Suspend
+            }
+        };
+        self.occupied.fetch_or(1 << (index % 64), Ordering::AcqRel);
+        // Whoever finds the lane idle drains it: the room may have come back meanwhile.
+        self.drain(index, &mut lane);
+        posted
+    }
+
+    /// After `vm` has taken its events: the lanes it made wait go on.
+    pub fn drain_for(&self, vm: &VmCell) {
+        if vm.waiting_lanes.load(Ordering::Acquire) == 0 {
+            return;
+        }
+        self.drain_set(vm.waiting_lanes.swap(0, Ordering::AcqRel));
+    }
+
+    /// Tries every lane with something in it.
+    pub fn drain_all(&self) {
+        self.drain_set(self.occupied.load(Ordering::Acquire));
+    }
+
+    fn drain_set(&self, set: u64) {
+        for (index, lane) in self.lanes.iter().enumerate() {
+            if set & (1 << (index % 64)) != 0 {
+                self.drain(index, &mut lane.lock());
+            }
+        }
+    }
+
+    /// Delivers from the front until the lane is empty or a target has no room.
+    fn drain(&self, index: usize, lane: &mut Lane) {
+        while let Some(waiting) = lane.queue.pop_front() {
+            match self.deliver(index, waiting.package) {
+                Ok(()) => {
+                    // Release pairs with the Acquire in `send`: the delivery comes before the
+                    // sender's next direct one.
+                    waiting.ticket.fetch_sub(1, Ordering::Release);
+                }
+                Err(package) => {
+                    lane.queue.push_front(Waiting { package, ..waiting });
+                    return;
+                }
+            }
+            while lane.queue.len() < self.lane_max {
+                let Some(mut next) = lane.beyond.pop_front() else { break };
+                let resume = next.resume.take();
+                lane.queue.push_back(next);
+                if let Some(resume) = resume {
+                    resume();
+                }
+            }
+        }
+        self.occupied.fetch_and(!(1 << (index % 64)), Ordering::AcqRel);
+    }
+
+    /// `Err`: no room, try again when the target's VM has run. A target that has ended takes its
+    /// package with it.
+    #[expect(clippy::result_large_err, reason = "the package stays in the lane")]
+    fn deliver(&self, lane: usize, package: Package) -> Result<(), Package> {
+        let package = match self.router.route(package) {
+            Ok(()) => return Ok(()),
+            Err(refused) if refused.reason == Refusal::Busy => refused.package,
+            Err(_) => return Ok(()),
+        };
+        // Leave word with the VM, then try once more: it may have made room in between, and would
+        // not have seen the word.
+        if let Some(vm) = self.router.local().table().vm_of(package.to) {
+            vm.waiting_lanes.fetch_or(1 << (lane % 64), Ordering::AcqRel);
+            self.router.local().scheduler().notify(&vm);
+        }
+        match self.router.route(package) {
+            Err(refused) if refused.reason == Refusal::Busy => Err(refused.package),
+            _ => Ok(()),
+        }
+    }
+
+    /// Packages that wait in lanes, those of suspended senders included.
+    pub fn waiting(&self) -> usize {
+        let count = |lane: &Mutex<Lane>| {
+            let lane = lane.lock();
+            lane.queue.len() + lane.beyond.len()
+        };
+        self.lanes.iter().map(count).sum()
+    }
+}

@@ -1,0 +1,113 @@
+//! The local node: hosts by id, processes by PID.
+
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+
+use parking_lot::RwLock;
+use rustc_hash::FxHashMap;
+
+use crate::core::pid::{HostId, NodeId};
+use crate::core::process::ProcessTable;
+use crate::core::relay::package::{Package, Refusal, Refused};
+use crate::core::scheduler::Handle;
+use crate::core::vm::VmCell;
+use crate::infra::error::{Error, Kind, Result};
+
+/// Something that takes packages for PIDs that are not processes, such as a control mailbox.
+pub trait Sink: Send + Sync {
+    /// Takes the package, or gives it back. Must not block.
+    #[expect(clippy::result_large_err, reason = "the package goes back to its sender")]
+    fn deliver(&self, package: Package) -> Result<(), Refused>;
+}
+
+/// What stands behind a host id.
+#[derive(Clone)]
+pub enum Host {
+    /// Its PIDs are in the process table.
+    Processes,
+    Sink(Arc<dyn Sink>),
+}
+
+/// Delivery within this node.
+pub struct Node {
+    id: NodeId,
+    table: Arc<ProcessTable>,
+    scheduler: Handle,
+    hosts: RwLock<FxHashMap<HostId, Host>>,
+    closed: AtomicBool,
+}
+
+/// Where a package went: to a VM that has been woken, or to a sink.
+pub type Delivered = Option<Arc<VmCell>>;
+
+impl Node {
+    pub fn new(id: NodeId, table: Arc<ProcessTable>, scheduler: Handle) -> Node {
+        Node {
+            id,
+            table,
+            scheduler,
+            hosts: RwLock::default(),
+            closed: AtomicBool::new(false),
+        }
+    }
+
+    pub fn id(&self) -> NodeId {
+        self.id
+    }
+
+    pub fn table(&self) -> &Arc<ProcessTable> {
+        &self.table
+    }
+
+    pub fn scheduler(&self) -> &Handle {
+        &self.scheduler
+    }
+
+    /// Takes a host id for `host`.
+    pub fn attach_host(&self, id: HostId, host: Host) -> Result<()> {
+        let mut hosts = self.hosts.write();
+        if hosts.contains_key(&id) {
+            let message = format!("host already registered: {}", id.as_str());
+            return Err(Error::new(Kind::AlreadyExists, message));
+        }
+        hosts.insert(id, host);
+        Ok(())
+    }
+
+    pub fn detach_host(&self, id: HostId) {
+        self.hosts.write().remove(&id);
+    }
+
+    pub fn has_host(&self, id: HostId) -> bool {
+        self.hosts.read().contains_key(&id)
+    }
+
+    /// After this, every send fails.
+    pub fn close(&self) {
+        self.closed.store(true, Ordering::Release);
+    }
+
+    /// Delivers to a process of this node and wakes its VM, or to a sink.
+    #[expect(clippy::result_large_err, reason = "the package goes back to its sender")]
+    pub fn deliver(&self, package: Package) -> Result<(), Refused> {
+        if self.closed.load(Ordering::Acquire) {
+            return Err(Refused { package, reason: Refusal::Closed });
+        }
+        let host = package.to.host();
+        match self.table.deliver(package) {
+            Ok(vm) => {
+                self.scheduler.notify(&vm);
+                Ok(())
+            }
+            Err(refused) if refused.reason == Refusal::NoProcess => {
+                let host = self.hosts.read().get(&host).cloned();
+                match host {
+                    Some(Host::Processes) => Err(refused),
+                    Some(Host::Sink(sink)) => sink.deliver(refused.package),
+                    None => Err(Refused { reason: Refusal::NoHost, ..refused }),
+                }
+            }
+            Err(refused) => Err(refused),
+        }
+    }
+}
