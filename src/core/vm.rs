@@ -4,7 +4,7 @@
 //! has it at a time; others reach it through its [`VmCell`]: post an event, wake it.
 
 use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU64, AtomicUsize, Ordering};
 
 use parking_lot::Mutex;
 
@@ -88,6 +88,8 @@ pub struct VmCell {
     pub(crate) waiting_lanes: AtomicU64,
     /// Earliest wake-up some worker's timer heap holds for this VM; `u64::MAX` for none.
     pub(crate) armed: AtomicU64,
+    /// Processes living in it.
+    pub population: AtomicUsize,
     retired: AtomicBool,
 }
 
@@ -101,6 +103,7 @@ impl VmCell {
             interrupt: Mutex::new(None),
             waiting_lanes: AtomicU64::new(0),
             armed: AtomicU64::new(u64::MAX),
+            population: AtomicUsize::new(0),
             retired: AtomicBool::new(false),
         })
     }

@@ -70,12 +70,18 @@ impl Kind {
 ///
 /// `Display` prints the message and the chain of causes joined by `": "`.
 #[derive(Clone, Debug, PartialEq)]
-pub struct Error {
+pub struct Error(
+    /// Behind a pointer: results are returned far more often than errors are made.
+    Box<Parts>,
+);
+
+#[derive(Clone, Debug, PartialEq)]
+struct Parts {
     kind: Kind,
     message: String,
     retryable: Option<bool>,
     details: Option<Value>,
-    source: Option<Box<Error>>,
+    source: Option<Error>,
 }
 
 pub type Result<T, E = Error> = std::result::Result<T, E>;
@@ -83,13 +89,13 @@ pub type Result<T, E = Error> = std::result::Result<T, E>;
 impl Error {
     /// An error of `kind`, not retryable. Errors of the runtime say so unless they know better.
     pub fn new(kind: Kind, message: impl Into<String>) -> Error {
-        Error {
+        Error(Box::new(Parts {
             kind,
             message: message.into(),
             retryable: Some(false),
             details: None,
             source: None,
-        }
+        }))
     }
 
     pub fn invalid(message: impl Into<String>) -> Error {
@@ -110,60 +116,60 @@ impl Error {
 
     /// `Some(true)` may be tried again, `Some(false)` must not, `None` nobody knows.
     pub fn with_retryable(mut self, retryable: Option<bool>) -> Error {
-        self.retryable = retryable;
+        self.0.retryable = retryable;
         self
     }
 
     /// Structured data for programs; a [`Value::Map`].
     pub fn with_details(mut self, details: Value) -> Error {
-        self.details = Some(details);
+        self.0.details = Some(details);
         self
     }
 
     pub fn with_source(mut self, source: Error) -> Error {
-        self.source = Some(Box::new(source));
+        self.0.source = Some(source);
         self
     }
 
     /// This error as the cause of another, with the same kind, retryability and details.
     pub fn context(self, message: impl Into<String>) -> Error {
-        Error {
-            kind: self.kind.clone(),
+        Error(Box::new(Parts {
+            kind: self.kind().clone(),
             message: message.into(),
-            retryable: self.retryable,
-            details: self.details.clone(),
-            source: Some(Box::new(self)),
-        }
+            retryable: self.retryable(),
+            details: self.details().cloned(),
+            source: Some(self),
+        }))
     }
 
     pub fn kind(&self) -> &Kind {
-        &self.kind
+        &self.0.kind
     }
 
     /// The message of this error alone, without its causes.
     pub fn message(&self) -> &str {
-        &self.message
+        &self.0.message
     }
 
     pub fn retryable(&self) -> Option<bool> {
-        self.retryable
+        self.0.retryable
     }
 
     pub fn details(&self) -> Option<&Value> {
-        self.details.as_ref()
+        self.0.details.as_ref()
     }
 
     pub fn cause(&self) -> Option<&Error> {
-        self.source.as_deref()
+        self.0.source.as_ref()
     }
 }
 
 impl fmt::Display for Error {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(&self.message)?;
+        f.write_str(self.message())?;
         let mut cause = self.cause();
         while let Some(error) = cause {
-            write!(f, ": {}", error.message)?;
+            write!(f, ": {}", error.message())?;
             cause = error.cause();
         }
         Ok(())

@@ -1,3 +1,9 @@
 //! System: what processes and services are to each other.
 
+pub mod factory;
+pub mod host;
+pub mod kernel;
+pub mod lifecycle;
+pub mod spawn;
 pub mod supervisor;
+pub mod topology;

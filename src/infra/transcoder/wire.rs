@@ -34,39 +34,43 @@ pub const DEPTH_MAX: usize = 2_000;
 
 /// A sequence of encoded values.
 #[derive(Clone, Default, PartialEq)]
-pub struct Wire(Vec<u8>);
+pub struct Wire {
+    bytes: Vec<u8>,
+    /// Some table occurs twice, so a reader has to remember the tables it makes.
+    shared: bool,
+}
 
 impl std::fmt::Debug for Wire {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        write!(f, "Wire({} bytes)", self.0.len())
+        write!(f, "Wire({} bytes)", self.bytes.len())
     }
 }
 
 impl Wire {
     pub fn new() -> Wire {
-        Wire(Vec::new())
+        Wire::default()
     }
 
     /// Reuses a buffer that an earlier message gave back.
     pub fn with_buffer(mut buffer: Vec<u8>) -> Wire {
         buffer.clear();
-        Wire(buffer)
+        Wire { bytes: buffer, shared: false }
     }
 
     pub fn into_buffer(self) -> Vec<u8> {
-        self.0
+        self.bytes
     }
 
     pub fn is_empty(&self) -> bool {
-        self.0.is_empty()
+        self.bytes.is_empty()
     }
 
     pub fn len(&self) -> usize {
-        self.0.len()
+        self.bytes.len()
     }
 
     pub fn reader(&self) -> Reader<'_> {
-        Reader { bytes: &self.0 }
+        Reader { bytes: &self.bytes, shared: self.shared }
     }
 
     /// A wire with the given values.
@@ -80,47 +84,54 @@ impl Wire {
 
     #[inline]
     pub fn tag(&mut self, tag: u8) {
-        self.0.push(tag);
+        self.bytes.push(tag);
     }
 
     #[inline]
     pub fn bool(&mut self, flag: bool) {
-        self.0.push(if flag { TRUE } else { FALSE });
+        self.bytes.push(if flag { TRUE } else { FALSE });
     }
 
     #[inline]
     pub fn float(&mut self, x: f64) {
-        self.0.push(FLOAT);
-        self.0.extend_from_slice(&x.to_le_bytes());
+        self.bytes.push(FLOAT);
+        self.bytes.extend_from_slice(&x.to_le_bytes());
     }
 
     #[inline]
     pub fn int(&mut self, n: i64) {
-        self.0.push(INT);
+        self.bytes.push(INT);
         self.varint(((n << 1) ^ (n >> 63)) as u64);
     }
 
     #[inline]
     pub fn str(&mut self, bytes: &[u8]) {
-        self.0.push(STR);
+        self.bytes.push(STR);
         self.varint(bytes.len() as u64);
-        self.0.extend_from_slice(bytes);
+        self.bytes.extend_from_slice(bytes);
     }
 
     #[inline]
     pub fn varint(&mut self, mut n: u64) {
         while n >= 0x80 {
-            self.0.push(n as u8 | 0x80);
+            self.bytes.push(n as u8 | 0x80);
             n >>= 7;
         }
-        self.0.push(n as u8);
+        self.bytes.push(n as u8);
+    }
+
+    /// A table that was written before as number `number`.
+    pub fn same(&mut self, number: usize) {
+        self.shared = true;
+        self.tag(SAME);
+        self.varint(number as u64);
     }
 
     pub fn error(&mut self, error: &Error) {
-        self.0.push(ERROR);
+        self.bytes.push(ERROR);
         self.str(error.kind().as_str().as_bytes());
         self.str(error.to_string().as_bytes());
-        self.0.push(match error.retryable() {
+        self.bytes.push(match error.retryable() {
             None => NIL,
             Some(false) => FALSE,
             Some(true) => TRUE,
@@ -176,11 +187,17 @@ pub enum Item<'a> {
 #[derive(Clone, Debug)]
 pub struct Reader<'a> {
     bytes: &'a [u8],
+    shared: bool,
 }
 
 impl<'a> Reader<'a> {
     pub fn is_empty(&self) -> bool {
         self.bytes.is_empty()
+    }
+
+    /// May [`Item::Same`] come up?
+    pub fn is_shared(&self) -> bool {
+        self.shared
     }
 
     /// The next item; `None` at the end. A wire is only ever made by this module, so a malformed
@@ -347,7 +364,7 @@ mod tests {
 
         #[test]
         fn any_bytes_are_harmless(bytes in prop::collection::vec(any::<u8>(), 0..64)) {
-            let wire = Wire(bytes);
+            let wire = Wire { bytes, shared: true };
             let mut reader = wire.reader();
             while reader.value().is_some() {}
         }

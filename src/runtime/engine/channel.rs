@@ -1,0 +1,398 @@
+//! Channels between the coroutines of one process: no locks, one slab per VM.
+//!
+//! A channel object in Lua is a number in a userdata; the channel lies in [`VmData::channels`]. It lives
+//! while something holds it: its object, cases made from it, a subscription, a timer. Objects die
+//! in a finalizer, which may touch nothing, so it leaves the number in a graveyard that is emptied
+//! at the end of each slice.
+//!
+//! Channels of subscriptions have no buffer of their own: they take straight from the process's mail
+//! ([`mail`](crate::runtime::engine::mail)), which is unbounded, so mail that nobody asked for yet
+//! stays in the mailbox, and polling sees it.
+//!
+//! Known limit: a value that is buffered in a channel and leads back to that same channel lives until
+//! the process ends, because the registry holds it.
+
+use std::collections::VecDeque;
+use std::ffi::{CStr, c_int};
+use std::ptr::NonNull;
+
+use crate::core::reactor::timers::TimerId;
+use crate::infra::clock::Nanos;
+use crate::runtime::engine::coroutine::Wait;
+use crate::runtime::engine::raw::{State, Tagged};
+use crate::runtime::engine::slot::Slot;
+use crate::runtime::engine::tags;
+use crate::runtime::engine::vm::{NONE, VmData};
+
+/// Where a channel's values come from.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Source {
+    /// From `send`.
+    Lua,
+    /// User messages nobody listens to by topic.
+    Inbox,
+    /// Lifecycle events.
+    Events,
+    /// A listener of the process, by its place in the list.
+    Listener,
+}
+
+/// A timer that feeds a channel.
+#[derive(Clone, Copy, Debug)]
+pub struct ChannelTimer {
+    pub id: TimerId,
+    /// Zero for a single shot.
+    pub period: Nanos,
+    pub next: Nanos,
+}
+
+/// A sender that waits for room.
+pub struct Sender {
+    pub coroutine: u32,
+    pub value: Slot,
+}
+
+pub struct Channel {
+    pub process: u32,
+    /// Holders: the object, cases, a subscription, a pending timer. Zero: the place is free.
+    pub holders: u32,
+    pub generation: u32,
+    pub capacity: u32,
+    pub source: Source,
+    pub closed: bool,
+    pub buffer: VecDeque<Slot>,
+    pub receivers: VecDeque<u32>,
+    pub senders: VecDeque<Sender>,
+    pub timer: Option<ChannelTimer>,
+    /// Neighbours in the list of the process's channels.
+    pub previous: u32,
+    pub next: u32,
+}
+
+/// The dead of a slice. Finalizers write here through a pointer of their own.
+#[derive(Default)]
+pub struct Graveyard {
+    pub channels: Vec<u32>,
+}
+
+/// A hold on a channel inside a userdata; letting it go is noted in the graveyard.
+pub struct ChannelRef {
+    pub id: u32,
+    graveyard: NonNull<Graveyard>,
+}
+
+impl ChannelRef {
+    pub fn new(id: u32, graveyard: NonNull<Graveyard>) -> ChannelRef {
+        ChannelRef { id, graveyard }
+    }
+}
+
+impl Drop for ChannelRef {
+    fn drop(&mut self) {
+        // SAFETY: the graveyard is allocated on its own and freed after the state is closed; only
+        // finalizers and the end of a slice touch it, on the thread that runs the VM.
+        unsafe { self.graveyard.as_mut() }.channels.push(self.id);
+    }
+}
+
+/// The channel object of Lua.
+pub struct ChannelObject(pub ChannelRef);
+
+impl Tagged for ChannelObject {
+    const TAG: c_int = tags::CHANNEL;
+    const NAME: &'static CStr = c"channel";
+}
+
+/// What an operation did at once.
+pub enum Attempt {
+    Done,
+    /// The channel is closed.
+    Closed,
+    /// It has to wait.
+    Wait,
+}
+
+impl VmData {
+    /// A new channel of the running process, with no holder yet.
+    pub fn new_channel(&mut self, process: u32, capacity: u32, source: Source) -> u32 {
+        let generation = 0;
+        let channel = Channel {
+            process,
+            holders: 0,
+            generation,
+            capacity,
+            source,
+            closed: false,
+            buffer: VecDeque::new(),
+            receivers: VecDeque::new(),
+            senders: VecDeque::new(),
+            timer: None,
+            previous: NONE,
+            next: self.processes[process].channels,
+        };
+        let id = self.channels.insert(channel);
+        let first = std::mem::replace(&mut self.processes[process].channels, id);
+        if first != NONE {
+            self.channels[first].previous = id;
+        }
+        id
+    }
+
+    /// Pushes the one object of a channel.
+    pub fn push_channel(&mut self, l: State, id: u32) {
+        self.objects.push(l);
+        if l.raw_get_index(-1, id as usize + 1) == crate::runtime::engine::raw::Type::Nil {
+            l.pop(1);
+            self.channels[id].holders += 1;
+            l.push_userdata(ChannelObject(ChannelRef::new(id, self.graveyard)));
+            l.push_value(-1);
+            l.raw_set_index(-3, id as usize + 1);
+        }
+        l.remove(-2);
+    }
+
+    /// The channel object at `index`.
+    pub fn channel_at(l: State, index: c_int) -> Option<u32> {
+        l.with::<ChannelObject, _>(index, |object| object.0.id)
+    }
+
+    /// A further hold, to be kept in a userdata.
+    pub fn hold_channel(&mut self, id: u32) -> ChannelRef {
+        self.channels[id].holders += 1;
+        ChannelRef::new(id, self.graveyard)
+    }
+
+    /// Lets a hold go; the last one frees the channel.
+    pub fn release_channel(&mut self, id: u32) {
+        let channel = &mut self.channels[id];
+        channel.holders = channel.holders.saturating_sub(1);
+        if channel.holders == 0 {
+            self.free_channel(id);
+        }
+    }
+
+    /// Frees what finalizers have left.
+    pub fn bury(&mut self) {
+        // SAFETY: as in `ChannelRef::drop`; the list is taken out before anything else happens.
+        let dead = std::mem::take(&mut unsafe { self.graveyard.as_mut() }.channels);
+        for id in dead {
+            // The process may have ended before, and taken its channels with it.
+            if self.channels.contains(id) {
+                self.release_channel(id);
+            }
+        }
+    }
+
+    fn free_channel(&mut self, id: u32) {
+        let channel = &self.channels[id];
+        let (process, previous, next) = (channel.process, channel.previous, channel.next);
+        match previous {
+            NONE => self.processes[process].channels = next,
+            previous => self.channels[previous].next = next,
+        }
+        if next != NONE {
+            self.channels[next].previous = previous;
+        }
+        let channel = self.channels.remove(id);
+        if let Some(timer) = channel.timer {
+            self.timers.cancel(timer.id);
+            self.processes[process].timers -= 1;
+        }
+    }
+
+    /// Frees all channels of a process that has ended. Objects that still exist die later; their
+    /// numbers must not be given out before, so the places stay taken until then.
+    pub fn end_channels(&mut self, process: u32) {
+        let mut id = std::mem::replace(&mut self.processes[process].channels, NONE);
+        while id != NONE {
+            let channel = &mut self.channels[id];
+            let next = channel.next;
+            channel.buffer = VecDeque::new();
+            channel.senders = VecDeque::new();
+            channel.receivers = VecDeque::new();
+            channel.closed = true;
+            channel.previous = NONE;
+            channel.next = NONE;
+            channel.process = self.limbo;
+            if let Some(timer) = channel.timer.take() {
+                self.timers.cancel(timer.id);
+            }
+            match channel.holders {
+                0 => {
+                    self.channels.remove(id);
+                }
+                _ => self.adopt(id),
+            }
+            id = next;
+        }
+    }
+
+    /// Hangs an ended process's channel into the list of the limbo process, which owns nothing else.
+    fn adopt(&mut self, id: u32) {
+        let limbo = self.limbo;
+        let first = std::mem::replace(&mut self.processes[limbo].channels, id);
+        self.channels[id].next = first;
+        if first != NONE {
+            self.channels[first].previous = id;
+        }
+    }
+
+    // -- operations -------------------------------------------------------------------------
+
+    /// Receives at once if possible: pushes the value and `true`, or `nil, false` when closed.
+    pub fn try_receive(&mut self, l: State, id: u32) -> Attempt {
+        match self.take_ready(l, id) {
+            Attempt::Done => {
+                l.push_bool(true);
+                Attempt::Done
+            }
+            other => other,
+        }
+    }
+
+    /// Pushes the next value of a channel that has one, or tells why there is none.
+    pub fn take_ready(&mut self, l: State, id: u32) -> Attempt {
+        let channel = &mut self.channels[id];
+        if let Some(value) = channel.buffer.pop_front() {
+            value.push(l);
+            // A waiting sender's value moves into the free slot.
+            if let Some(sender) = channel.senders.pop_front() {
+                channel.buffer.push_back(sender.value);
+                self.sent(sender.coroutine, id);
+            }
+            return Attempt::Done;
+        }
+        if let Some(sender) = channel.senders.pop_front() {
+            sender.value.push(l);
+            self.sent(sender.coroutine, id);
+            return Attempt::Done;
+        }
+        if channel.closed {
+            return Attempt::Closed;
+        }
+        if channel.source != Source::Lua && self.take_mail(l, id) {
+            return Attempt::Done;
+        }
+        Attempt::Wait
+    }
+
+    /// Would a receive be done at once?
+    pub fn can_receive(&self, id: u32) -> bool {
+        let channel = &self.channels[id];
+        !channel.buffer.is_empty()
+            || !channel.senders.is_empty()
+            || channel.closed
+            || (channel.source != Source::Lua && self.has_mail(id))
+    }
+
+    pub fn can_send(&self, id: u32) -> bool {
+        let channel = &self.channels[id];
+        !channel.closed
+            && (!channel.receivers.is_empty() || channel.buffer.len() < channel.capacity as usize)
+    }
+
+    /// Sends the value on top of `l`, which is popped unless the sender has to wait.
+    pub fn try_send(&mut self, l: State, id: u32) -> Attempt {
+        let channel = &mut self.channels[id];
+        if channel.closed {
+            return Attempt::Closed;
+        }
+        if let Some(receiver) = channel.receivers.pop_front() {
+            let value = Slot::take(l);
+            self.received(receiver, id, |l| value.push(l), true);
+            return Attempt::Done;
+        }
+        if channel.buffer.len() < channel.capacity as usize {
+            channel.buffer.push_back(Slot::take(l));
+            return Attempt::Done;
+        }
+        Attempt::Wait
+    }
+
+    /// Offers a value the runtime made: to a waiting receiver, or into the buffer if it has room.
+    pub fn offer(&mut self, id: u32, push: impl FnOnce(State)) {
+        let main = self.main;
+        push(main);
+        if !matches!(self.try_send(main, id), Attempt::Done) {
+            main.pop(1);
+        }
+    }
+
+    pub fn close_channel(&mut self, id: u32) {
+        let channel = &mut self.channels[id];
+        if std::mem::replace(&mut channel.closed, true) {
+            return;
+        }
+        let senders = std::mem::take(&mut channel.senders);
+        let receivers = std::mem::take(&mut channel.receivers);
+        for sender in senders {
+            self.send_failed(sender.coroutine, id);
+        }
+        for receiver in receivers {
+            self.received(receiver, id, |l| l.push_nil(), false);
+        }
+    }
+
+    /// Takes a coroutine that no longer waits out of a channel's queues.
+    pub fn withdraw(&mut self, id: u32, coroutine: u32) {
+        let Some(channel) = self.channels.get_mut(id) else { return };
+        // From the back: who waits last gives up first, mostly.
+        if let Some(at) = channel.receivers.iter().rposition(|&c| c == coroutine) {
+            channel.receivers.remove(at);
+        }
+        if let Some(at) = channel.senders.iter().rposition(|s| s.coroutine == coroutine) {
+            channel.senders.remove(at);
+        }
+        if channel.receivers.is_empty() && channel.receivers.capacity() > 64 {
+            channel.receivers = VecDeque::new();
+        }
+    }
+
+    /// A waiting receiver gets a value, or the news that the channel is closed.
+    pub fn received(&mut self, coroutine: u32, id: u32, push: impl FnOnce(State), ok: bool) {
+        let inner = self.coroutines[coroutine].inner;
+        match std::mem::replace(&mut self.coroutines[coroutine].wait, Wait::None) {
+            Wait::Select(cases) => {
+                push(inner);
+                self.finish_select(coroutine, inner, id, ok, &cases);
+            }
+            _ => {
+                push(inner);
+                inner.push_bool(ok);
+                self.wake(coroutine, 2);
+            }
+        }
+    }
+
+    /// A waiting sender's value has been taken.
+    fn sent(&mut self, coroutine: u32, id: u32) {
+        let inner = self.coroutines[coroutine].inner;
+        match std::mem::replace(&mut self.coroutines[coroutine].wait, Wait::None) {
+            Wait::Select(cases) => {
+                Self::push_sent_value(inner, &cases, id);
+                self.finish_select(coroutine, inner, id, true, &cases);
+            }
+            _ => {
+                inner.push_bool(true);
+                self.wake(coroutine, 1);
+            }
+        }
+    }
+
+    /// A waiting sender's channel was closed.
+    fn send_failed(&mut self, coroutine: u32, id: u32) {
+        let inner = self.coroutines[coroutine].inner;
+        if let Wait::Select(cases) =
+            std::mem::replace(&mut self.coroutines[coroutine].wait, Wait::None)
+        {
+            self.withdraw_all(coroutine, &cases, id);
+        }
+        inner.push_nil();
+        crate::runtime::engine::error::push(inner, closed_error());
+        self.wake(coroutine, 2);
+    }
+}
+
+pub fn closed_error() -> crate::infra::error::Error {
+    crate::infra::error::Error::invalid("send on closed channel")
+}

@@ -1,0 +1,138 @@
+//! Compiled sources: bytecode made once per entry version, loaded once per VM.
+
+use std::ffi::CString;
+use std::sync::atomic::{AtomicBool, AtomicU32, Ordering};
+
+use crate::core::registry::EntryId;
+use crate::infra::error::{Error, Result};
+
+/// A Lua entry ready to be started: bytecode and what its environment holds.
+pub struct Definition {
+    pub id: EntryId,
+    /// The field of the chunk's table that is run; unused if the chunk returns a function.
+    pub method: String,
+    /// Host modules granted by `modules:`, beyond those that everybody has.
+    pub modules: Vec<&'static str>,
+    /// Name shown in errors: the entry id.
+    pub chunk_name: CString,
+    pub bytecode: Vec<u8>,
+    /// The source mentions `_G`: its processes need a field of that name.
+    pub uses_g: bool,
+    pub cost: Cost,
+}
+
+/// What running this definition has cost so far: a hint for placement.
+#[derive(Default)]
+pub struct Cost {
+    ended: AtomicU32,
+    overstayed: AtomicBool,
+}
+
+/// Where a new process of a definition should go.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Habit {
+    /// Nobody has seen one end, or some were preempted: they may run in parallel.
+    MayBeLong,
+    /// They have always ended without being preempted: best near whoever spawns them.
+    Short,
+}
+
+impl Cost {
+    /// A process of this definition ended.
+    pub fn on_end(&self) {
+        // A hint: lost updates do no harm.
+        let ended = self.ended.load(Ordering::Relaxed);
+        self.ended.store(ended.saturating_add(1), Ordering::Relaxed);
+    }
+
+    /// A process of this definition was preempted.
+    pub fn on_overstay(&self) {
+        self.overstayed.store(true, Ordering::Relaxed);
+    }
+
+    pub fn habit(&self) -> Habit {
+        let short =
+            self.ended.load(Ordering::Relaxed) > 0 && !self.overstayed.load(Ordering::Relaxed);
+        if short { Habit::Short } else { Habit::MayBeLong }
+    }
+}
+
+impl Definition {
+    /// Compiles `source`. A syntax error names entry, line and reason, and shows the line.
+    pub fn compile(
+        id: EntryId,
+        method: &str,
+        source: &str,
+        modules: Vec<&'static str>,
+    ) -> Result<Definition> {
+        let name = id.to_string();
+        let bytecode = mlua::Compiler::new()
+            .set_optimization_level(1)
+            .set_debug_level(1)
+            .compile(source)
+            .map_err(|error| syntax_error(&name, source, &error))?;
+        let chunk_name = CString::new(format!("={name}"))
+            .map_err(|_| Error::invalid(format!("entry name contains a NUL: {name:?}")))?;
+        Ok(Definition {
+            id,
+            method: method.to_owned(),
+            modules,
+            chunk_name,
+            bytecode,
+            uses_g: source.contains("_G"),
+            cost: Cost::default(),
+        })
+    }
+}
+
+/// Turns Luau's `...:LINE: reason` into `app:cli:LINE: reason` with the source line below.
+fn syntax_error(name: &str, source: &str, error: &mlua::Error) -> Error {
+    let text = match error {
+        mlua::Error::SyntaxError { message, .. } => message.clone(),
+        other => other.to_string(),
+    };
+    // The compiler's text is `:LINE: reason`, mlua may put a chunk name before it.
+    let (line, reason) = text
+        .split(':')
+        .enumerate()
+        .find_map(|(n, part)| Some((n, part.trim().parse::<usize>().ok()?)))
+        .map_or((None, text.clone()), |(n, line)| {
+            let reason: Vec<&str> = text.split(':').skip(n + 1).collect();
+            (Some(line), reason.join(":").trim().to_owned())
+        });
+    let message = match line {
+        Some(line) => {
+            let shown = source.lines().nth(line.saturating_sub(1)).unwrap_or_default().trim_end();
+            let shown: String = shown.chars().take(160).collect();
+            format!("{name}:{line}: {reason}\n  {line} | {shown}")
+        }
+        None => format!("{name}: {reason}"),
+    };
+    Error::invalid(message)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_syntax_error_says_where_and_shows_the_line() {
+        let source = "local x = 1\nlocal y = = 2\nreturn {}";
+        let error = Definition::compile(EntryId::parse("app:bad"), "main", source, vec![])
+            .map(|_| ())
+            .expect_err("does not parse");
+        let text = error.to_string();
+        assert!(text.starts_with("app:bad:2: "), "{text}");
+        assert!(text.contains("2 | local y = = 2"), "{text}");
+    }
+
+    #[test]
+    fn habits_are_learned() {
+        let cost = Cost::default();
+        assert_eq!(cost.habit(), Habit::MayBeLong);
+        cost.on_end();
+        assert_eq!(cost.habit(), Habit::Short);
+        cost.on_overstay();
+        assert_eq!(cost.habit(), Habit::MayBeLong);
+    }
+}

@@ -1,0 +1,450 @@
+//! Mail of a process: messages and lifecycle events, and the channels that take them.
+//!
+//! Three queues instead of one that is scanned: lifecycle events; messages for each topic somebody
+//! listens to; all others, for the inbox. Each is in order of arrival, which is all that can be seen,
+//! because each feeds a channel of its own. Mail that arrives before `inbox`, `events` or `listen` was
+//! called waits in its queue.
+
+use std::collections::VecDeque;
+use std::ffi::{CStr, c_int};
+use std::sync::Arc;
+
+use rustc_hash::FxHashMap;
+
+use crate::core::pid::Pid;
+use crate::core::relay::{Body, Exit, Outcome, Package};
+use crate::infra::error::Error;
+use crate::infra::transcoder::wire::{Item, Wire};
+use crate::runtime::engine::channel::Source;
+use crate::runtime::engine::raw::{Anchor, State, Tagged};
+use crate::runtime::engine::slot::Slot;
+use crate::runtime::engine::vm::{NONE, VmData};
+use crate::runtime::engine::{error, tags, wire};
+
+/// A topic: common ones are numbered per VM and keep their Lua string.
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
+pub enum Topic {
+    Known(u16),
+    Text(Box<[u8]>),
+}
+
+/// Values of a message, in the receiver's VM.
+pub enum Payload {
+    None,
+    One(Slot),
+    Many(Vec<Slot>),
+    /// Still encoded, after topic: decoded when somebody asks.
+    Wire(Wire),
+}
+
+pub struct Mail {
+    pub from: Pid,
+    pub topic: Topic,
+    pub payload: Payload,
+}
+
+/// A lifecycle event as it waits for a receiver.
+pub enum Notice {
+    Cancel { from: Pid, reason: Arc<str>, at: f64 },
+    Exit(Arc<Exit>),
+    LinkDown(Arc<Exit>),
+}
+
+/// Listens to one topic.
+pub struct Listener {
+    pub topic: Topic,
+    pub channel: u32,
+    /// Receivers get message objects instead of the bare value.
+    pub messages: bool,
+    pub queue: VecDeque<Mail>,
+}
+
+/// What a process has that most do not: kept apart, so that an idle process is small.
+#[derive(Default)]
+pub struct Listeners(pub Vec<Listener>);
+
+/// Known topics of a VM. Bounded: programs may make up topics without end.
+#[derive(Default)]
+pub struct Topics {
+    texts: Vec<(Box<[u8]>, Anchor)>,
+    by_address: FxHashMap<usize, u16>,
+    by_text: FxHashMap<Box<[u8]>, u16>,
+}
+
+const KNOWN_TOPICS_MAX: usize = 512;
+
+impl Topics {
+    /// The topic of the string at `index`.
+    #[inline]
+    pub fn of(&mut self, l: State, index: c_int) -> Topic {
+        // A known string is anchored, so its address is its identity.
+        if let Some(&known) = self.by_address.get(&l.address(index)) {
+            return Topic::Known(known);
+        }
+        self.of_text(l, l.bytes(index).unwrap_or_default())
+    }
+
+    pub fn of_text(&mut self, l: State, text: &[u8]) -> Topic {
+        if let Some(&known) = self.by_text.get(text) {
+            return Topic::Known(known);
+        }
+        if self.texts.len() >= KNOWN_TOPICS_MAX || text.len() > 128 {
+            return Topic::Text(text.into());
+        }
+        let number = self.texts.len() as u16;
+        l.push_bytes(text);
+        self.by_address.insert(l.address(-1), number);
+        self.by_text.insert(text.into(), number);
+        self.texts.push((text.into(), l.anchor()));
+        Topic::Known(number)
+    }
+
+    pub fn push(&self, l: State, topic: &Topic) {
+        match topic {
+            Topic::Known(number) => self.texts[*number as usize].1.push(l),
+            Topic::Text(text) => l.push_bytes(text),
+        }
+    }
+
+    pub fn bytes<'a>(&'a self, topic: &'a Topic) -> &'a [u8] {
+        match topic {
+            Topic::Known(number) => &self.texts[*number as usize].0,
+            Topic::Text(text) => text,
+        }
+    }
+}
+
+/// `process.Message`.
+pub struct MessageObject {
+    pub mail: Mail,
+}
+
+impl Tagged for MessageObject {
+    const TAG: c_int = tags::MESSAGE;
+    const NAME: &'static CStr = c"process.Message";
+}
+
+/// `payload`: one value of a message, or one made with `payload.new`.
+pub struct PayloadObject {
+    pub slot: Slot,
+}
+
+impl Tagged for PayloadObject {
+    const TAG: c_int = tags::PAYLOAD;
+    const NAME: &'static CStr = c"payload";
+}
+
+impl Payload {
+    /// Decodes what came from another VM.
+    pub fn unpack(&mut self, l: State) {
+        let Payload::Wire(encoded) = self else { return };
+        let mut reader = encoded.reader();
+        // The topic comes first; it was read on arrival.
+        let _ = reader.item();
+        let count = wire::decode_rest(l, &mut reader);
+        *self = match count {
+            0 => Payload::None,
+            1 => Payload::One(Slot::take(l)),
+            n => {
+                let mut values: Vec<Slot> = (0..n).map(|_| Slot::take(l)).collect();
+                values.reverse();
+                Payload::Many(values)
+            }
+        };
+    }
+}
+
+impl VmData {
+    /// A package for a process of this VM has arrived.
+    pub fn arrive(&mut self, package: Package) {
+        let Some(&process) = self.by_uniq.get(&package.to.uniq()) else {
+            // Ended between the look-up and now; a message in transit goes with it.
+            return;
+        };
+        match package.body {
+            Body::Message(encoded) => {
+                let topic = match encoded.reader().item() {
+                    Some(Item::Str(text)) => self.topics.of_text(self.main, text),
+                    _ => return,
+                };
+                let payload = Payload::Wire(encoded);
+                self.receive_mail(process, Mail { from: package.from, topic, payload });
+            }
+            Body::Cancel { reason } => {
+                let notice = Notice::Cancel { from: package.from, reason, at: unix_now() };
+                self.receive_notice(process, notice);
+            }
+            Body::Exit(exit) => self.receive_notice(process, Notice::Exit(exit)),
+            Body::LinkDown(exit) => self.link_down(process, exit),
+            Body::Terminate => {
+                if !self.processes[process].protected {
+                    let error = Error::internal("process terminated").with_retryable(None);
+                    self.kill(process, error);
+                }
+            }
+        }
+    }
+
+    /// A linked process failed: this one fails too, unless it traps.
+    pub fn link_down(&mut self, process: u32, exit: Arc<Exit>) {
+        if self.processes[process].trap_links {
+            self.receive_notice(process, Notice::LinkDown(exit));
+        } else {
+            let error = Error::new(Default::default(), "linked process failed");
+            self.kill(process, error.with_retryable(None));
+        }
+    }
+
+    pub fn receive_mail(&mut self, process: u32, mail: Mail) {
+        let at = self.processes[process]
+            .listeners
+            .as_ref()
+            .and_then(|list| list.0.iter().position(|l| l.topic == mail.topic));
+        if let Some(at) = at {
+            let (channel, messages) = match &self.processes[process].listeners {
+                Some(list) => (list.0[at].channel, list.0[at].messages),
+                None => return,
+            };
+            if self.channels[channel].closed {
+                // Lua closed it: this message is dropped and the subscription ends.
+                self.end_listener(process, at);
+                return;
+            }
+            match self.channels[channel].receivers.pop_front() {
+                Some(receiver) => self.hand_mail(receiver, channel, mail, messages),
+                None => {
+                    if let Some(list) = &mut self.processes[process].listeners {
+                        list.0[at].queue.push_back(mail);
+                    }
+                }
+            }
+            return;
+        }
+        let inbox = self.processes[process].inbox;
+        if inbox != NONE
+            && let Some(receiver) = self.channels[inbox].receivers.pop_front()
+        {
+            self.hand_mail(receiver, inbox, mail, true);
+            return;
+        }
+        self.processes[process].mail.push_back(mail);
+    }
+
+    fn hand_mail(&mut self, receiver: u32, channel: u32, mail: Mail, messages: bool) {
+        let main = self.main;
+        self.push_mail(main, mail, messages);
+        let value = Slot::take(main);
+        self.received(receiver, channel, |l| value.push(l), true);
+    }
+
+    pub fn receive_notice(&mut self, process: u32, notice: Notice) {
+        let events = self.processes[process].events;
+        if events != NONE
+            && let Some(receiver) = self.channels[events].receivers.pop_front()
+        {
+            let main = self.main;
+            self.push_notice(main, notice);
+            let value = Slot::take(main);
+            self.received(receiver, events, |l| value.push(l), true);
+            return;
+        }
+        self.processes[process].notices.push_back(notice);
+    }
+
+    /// Is there mail for this subscription's channel?
+    pub fn has_mail(&self, channel: u32) -> bool {
+        let process = &self.processes[self.channels[channel].process];
+        match self.channels[channel].source {
+            Source::Lua => false,
+            Source::Inbox => !process.mail.is_empty(),
+            Source::Events => !process.notices.is_empty(),
+            Source::Listener => process.listeners.as_ref().is_some_and(|list| {
+                list.0.iter().any(|l| l.channel == channel && !l.queue.is_empty())
+            }),
+        }
+    }
+
+    /// Pushes the next mail of this subscription's channel.
+    pub fn take_mail(&mut self, l: State, channel: u32) -> bool {
+        let process = self.channels[channel].process;
+        let process = &mut self.processes[process];
+        match self.channels[channel].source {
+            Source::Lua => false,
+            Source::Inbox => match process.mail.pop_front() {
+                Some(mail) => {
+                    self.push_mail(l, mail, true);
+                    true
+                }
+                None => false,
+            },
+            Source::Events => match process.notices.pop_front() {
+                Some(notice) => {
+                    self.push_notice(l, notice);
+                    true
+                }
+                None => false,
+            },
+            Source::Listener => {
+                let listener = process
+                    .listeners
+                    .as_mut()
+                    .and_then(|list| list.0.iter_mut().find(|l| l.channel == channel));
+                match listener.and_then(|l| Some((l.queue.pop_front()?, l.messages))) {
+                    Some((mail, messages)) => {
+                        self.push_mail(l, mail, messages);
+                        true
+                    }
+                    None => false,
+                }
+            }
+        }
+    }
+
+    /// Pushes a message object, or the bare value: none is nil, several are a list.
+    fn push_mail(&mut self, l: State, mut mail: Mail, as_message: bool) {
+        if as_message {
+            l.push_userdata(MessageObject { mail });
+            return;
+        }
+        mail.payload.unpack(l);
+        match &mail.payload {
+            Payload::One(value) => value.push(l),
+            Payload::Many(values) => {
+                l.new_table(values.len(), 0);
+                for (n, value) in values.iter().enumerate() {
+                    value.push(l);
+                    l.raw_set_index(-2, n + 1);
+                }
+            }
+            _ => l.push_nil(),
+        }
+    }
+
+    /// Pushes an event table.
+    fn push_notice(&mut self, l: State, notice: Notice) {
+        l.new_table(0, 4);
+        let mut exit_fields = |kind: &str, exit: &Exit| {
+            l.push_str(kind);
+            l.set_field(-2, "kind");
+            self.push_pid(l, exit.pid);
+            l.set_field(-2, "from");
+            l.push_number(exit.at);
+            l.set_field(-2, "at");
+            push_outcome(l, &exit.outcome);
+            l.set_field(-2, "result");
+        };
+        match notice {
+            Notice::Exit(exit) => exit_fields("pid.exit", &exit),
+            Notice::LinkDown(exit) => exit_fields("pid.link.down", &exit),
+            Notice::Cancel { from, reason, at } => {
+                l.push_str("pid.cancel");
+                l.set_field(-2, "kind");
+                self.push_pid(l, from);
+                l.set_field(-2, "from");
+                l.push_number(at);
+                l.set_field(-2, "at");
+                l.push_str(&reason);
+                l.set_field(-2, "reason");
+            }
+        }
+    }
+
+    pub fn push_pid(&mut self, l: State, pid: Pid) {
+        l.push_bytes(pid.text().as_bytes());
+    }
+
+    // -- subscriptions ------------------------------------------------------------------------
+
+    /// The channel of the inbox or of the events, made at the first call.
+    pub fn subscription(&mut self, process: u32, source: Source) -> u32 {
+        let slot = |p: &mut crate::runtime::engine::process::Process| match source {
+            Source::Inbox => p.inbox,
+            _ => p.events,
+        };
+        let known = slot(&mut self.processes[process]);
+        if known != NONE {
+            return known;
+        }
+        let channel = self.new_channel(process, 0, source);
+        self.channels[channel].holders += 1;
+        match source {
+            Source::Inbox => self.processes[process].inbox = channel,
+            _ => self.processes[process].events = channel,
+        }
+        channel
+    }
+
+    /// The channel of a topic's listener; mail for the topic moves to it.
+    pub fn listen(&mut self, process: u32, topic: Topic, messages: bool) -> u32 {
+        if let Some(list) = &mut self.processes[process].listeners
+            && let Some(listener) = list.0.iter_mut().find(|l| l.topic == topic)
+        {
+            listener.messages |= messages;
+            return listener.channel;
+        }
+        let channel = self.new_channel(process, 1, Source::Listener);
+        self.channels[channel].holders += 1;
+        let mail = &mut self.processes[process].mail;
+        let (queue, rest) = std::mem::take(mail).into_iter().partition(|m| m.topic == topic);
+        *mail = rest;
+        let listener = Listener { topic, channel, messages, queue };
+        self.processes[process].listeners.get_or_insert_default().0.push(listener);
+        channel
+    }
+
+    /// Ends the listener of a channel and closes it. `false`: there is none.
+    pub fn unlisten(&mut self, process: u32, channel: u32) -> bool {
+        let at = self.processes[process]
+            .listeners
+            .as_ref()
+            .and_then(|list| list.0.iter().position(|l| l.channel == channel));
+        let Some(at) = at else { return false };
+        self.end_listener(process, at);
+        true
+    }
+
+    fn end_listener(&mut self, process: u32, at: usize) {
+        let Some(list) = &mut self.processes[process].listeners else { return };
+        let mut listener = list.0.remove(at);
+        let channel = listener.channel;
+        // One message counts as buffered: it can still be received.
+        if !self.channels[channel].closed
+            && let Some(mail) = listener.queue.pop_front()
+        {
+            let main = self.main;
+            self.push_mail(main, mail, listener.messages);
+            let value = Slot::take(main);
+            self.channels[channel].buffer.push_back(value);
+        }
+        self.channels[channel].source = Source::Lua;
+        self.close_channel(channel);
+        for mail in listener.queue {
+            self.receive_mail(process, mail);
+        }
+        self.release_channel(channel);
+    }
+}
+
+/// Pushes `{value =, error =}`.
+pub fn push_outcome(l: State, outcome: &Outcome) {
+    l.new_table(0, 1);
+    match outcome {
+        Outcome::Value(value) if value.is_empty() => {}
+        Outcome::Value(value) => {
+            if wire::decode_all(l, value) > 0 {
+                l.set_field(-2, "value");
+            }
+        }
+        Outcome::Error(problem) => {
+            error::push(l, problem.clone());
+            l.set_field(-2, "error");
+        }
+    }
+}
+
+/// Unix time in seconds.
+pub fn unix_now() -> f64 {
+    std::time::SystemTime::now()
+        .duration_since(std::time::UNIX_EPOCH)
+        .map_or(0.0, |since| since.as_secs() as f64)
+}

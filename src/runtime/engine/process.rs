@@ -1,0 +1,406 @@
+//! Processes of a VM: start, run, end.
+
+use std::collections::VecDeque;
+use std::ffi::c_int;
+use std::sync::Arc;
+
+use crate::core::pid::Pid;
+use crate::core::process::Control;
+use crate::core::relay::{Body, Exit, Outcome, Package, Ticket};
+use crate::core::vm::VmCell;
+use crate::infra::error::{Error, Result};
+use crate::infra::transcoder::wire::Wire;
+use crate::runtime::engine::chunk::Definition;
+use crate::runtime::engine::coroutine::{self, Ran};
+use crate::runtime::engine::mail::{Listeners, Mail, Notice, unix_now};
+use crate::runtime::engine::raw::{State, Type, VmPointer};
+use crate::runtime::engine::vm::{NONE, VmData};
+use crate::runtime::engine::{error, wire};
+use crate::system::host::{Host, HostKind};
+use crate::system::lifecycle::Started;
+use crate::system::spawn::{OnEnd, TerminalPort};
+
+/// Coroutine switches in one step before the process goes behind the others of its VM.
+const STEP_SWITCHES: u32 = 128;
+/// Chunk bodies that start processes whose chunk bodies start processes ...
+const NESTED_STARTS_MAX: u32 = 16;
+/// How long a chunk body may run.
+const CHUNK_TIME: u64 = 5_000_000_000;
+
+/// What a VM keeps of a process. Small: there may be a million.
+pub struct Process {
+    pub pid: Pid,
+    /// Absent only for the limbo process, which owns the channels of the dead.
+    pub definition: Option<Arc<Definition>>,
+    pub host: Option<Arc<Host>>,
+    pub main: u32,
+    /// List of its coroutines, and how many.
+    pub coroutines: u32,
+    pub threads: u32,
+    pub ready_first: u32,
+    pub ready_last: u32,
+    /// In the VM's queue of ready processes.
+    pub queued: bool,
+    pub trap_links: bool,
+    /// Cannot be terminated: it has a terminal.
+    pub protected: bool,
+    /// Coroutines in a wait that nothing can end.
+    pub stuck: u32,
+    /// Pending timers of its channels.
+    pub timers: u32,
+    pub inbox: u32,
+    pub events: u32,
+    pub channels: u32,
+    pub mail: VecDeque<Mail>,
+    pub notices: VecDeque<Notice>,
+    pub listeners: Option<Box<Listeners>>,
+    /// Packages of this process that wait in its lane; made when the first does.
+    pub ticket: Option<Ticket>,
+    /// Set when it is to end while it runs.
+    pub killed: Option<Error>,
+    pub extra: Option<Box<Extra>>,
+}
+
+/// What few processes have.
+#[derive(Default)]
+pub struct Extra {
+    pub on_end: Option<OnEnd>,
+    pub terminal: Option<Arc<dyn TerminalPort>>,
+}
+
+impl Process {
+    pub fn new(pid: Pid) -> Process {
+        Process {
+            pid,
+            definition: None,
+            host: None,
+            main: NONE,
+            coroutines: NONE,
+            threads: 0,
+            ready_first: NONE,
+            ready_last: NONE,
+            queued: false,
+            trap_links: false,
+            protected: false,
+            stuck: 0,
+            timers: 0,
+            inbox: NONE,
+            events: NONE,
+            channels: NONE,
+            mail: VecDeque::new(),
+            notices: VecDeque::new(),
+            listeners: None,
+            ticket: None,
+            killed: None,
+            extra: None,
+        }
+    }
+}
+
+/// What to start; its host has been entered.
+pub struct Spec {
+    pub definition: Arc<Definition>,
+    pub host: Arc<Host>,
+    pub parent: Pid,
+    pub monitor: bool,
+    pub link: bool,
+    pub extra: Option<Box<Extra>>,
+}
+
+/// Starts a process in this VM. `push_arguments` puts the arguments onto the new thread.
+///
+/// The chunk runs in here; the method runs when the process gets its turn.
+pub fn start(
+    vm: VmPointer<VmData>,
+    cell: &Arc<VmCell>,
+    spec: Spec,
+    push_arguments: impl FnOnce(State) -> Result<c_int, Error>,
+) -> Result<Pid> {
+    let host = spec.host.clone();
+    let started = try_start(vm, cell, spec, push_arguments);
+    if started.is_err() {
+        host.leave();
+    }
+    started
+}
+
+fn try_start(
+    vm: VmPointer<VmData>,
+    cell: &Arc<VmCell>,
+    spec: Spec,
+    push_arguments: impl FnOnce(State) -> Result<c_int, Error>,
+) -> Result<Pid> {
+    let data = vm.get();
+    if data.starting >= NESTED_STARTS_MAX {
+        return Err(Error::internal("chunk bodies start each other too deeply"));
+    }
+    let pid = data.kernel.pids.next(spec.host.id);
+    let chunk = data.chunk(&spec.definition)?;
+    let (thread, anchor) = data.take_thread();
+    data.fresh_globals(thread, chunk);
+
+    let mut process = Process::new(pid);
+    process.definition = Some(spec.definition.clone());
+    process.host = Some(spec.host.clone());
+    process.protected = spec.host.kind == HostKind::Terminal;
+    process.extra = spec.extra;
+    let id = data.processes.insert(process);
+    let main = data.new_coroutine(id, thread, anchor);
+    data.processes[id].main = main;
+
+    let prepared = run_chunk(vm, id, main, chunk, thread, &spec.definition)
+        .and_then(|()| push_arguments(thread))
+        .and_then(|arguments| publish(vm.get(), cell, id, &spec).map(|()| arguments));
+    let data = vm.get();
+    match prepared {
+        Ok(arguments) => {
+            data.coroutines[main].results = arguments;
+            data.enqueue(main);
+            Ok(pid)
+        }
+        Err(error) => {
+            data.discard(id);
+            Err(error)
+        }
+    }
+}
+
+/// Runs the chunk body and leaves the method on top of the thread's stack.
+fn run_chunk(
+    vm: VmPointer<VmData>,
+    id: u32,
+    main: u32,
+    chunk: usize,
+    thread: State,
+    definition: &Definition,
+) -> Result<()> {
+    let data = vm.get();
+    data.push_chunk(chunk, thread);
+    // The chunk may be started from a host function of another process: its context comes back.
+    let before = (data.current, data.running);
+    (data.current, data.running) = (id, main);
+    data.starting += 1;
+    if data.starting == 1 {
+        data.chunk_deadline = data.now() + CHUNK_TIME;
+    }
+    let ran = thread.pcall(0, 1);
+    let data = vm.get();
+    data.starting -= 1;
+    (data.current, data.running) = before;
+    if ran.is_err() {
+        let problem = error::from_raised(thread, -1);
+        thread.set_top(0);
+        return Err(problem);
+    }
+    if thread.type_of(-1) == Type::Function {
+        return Ok(());
+    }
+    if thread.type_of(-1) == Type::Table {
+        let found = thread.get_field(-1, &definition.method);
+        thread.remove(-2);
+        if found == Type::Function {
+            return Ok(());
+        }
+    }
+    thread.set_top(0);
+    Err(Error::not_found(format!("method \"{}\" not found in module", definition.method)))
+}
+
+/// Makes the process routable, with its monitor and link, before its first step.
+fn publish(data: &mut VmData, cell: &Arc<VmCell>, id: u32, spec: &Spec) -> Result<()> {
+    let pid = data.processes[id].pid;
+    let source = spec.definition.id.clone();
+    let mut control = Control::new(pid, cell.clone(), source);
+    control.parent = spec.parent;
+    if spec.monitor {
+        control.watchers.push(spec.parent);
+    }
+    data.by_uniq.insert(pid.uniq(), id);
+    data.kernel.topology.begin(control);
+    if spec.link {
+        data.kernel.topology.link(spec.parent, pid)?;
+    }
+    if data.kernel.lifecycle.is_watched() {
+        let started = Started { pid, source: &spec.definition.id, parent: spec.parent };
+        data.kernel.lifecycle.on_start(&started)?;
+    }
+    cell.population.fetch_add(1, std::sync::atomic::Ordering::Relaxed);
+    Ok(())
+}
+
+/// Gives a process its turn: its ready coroutines run until each waits, or it is preempted.
+pub fn step(vm: VmPointer<VmData>, id: u32) {
+    let mut switches = 0;
+    loop {
+        let data = vm.get();
+        let Some(next) = data.dequeue(id) else { break };
+        data.current = id;
+        data.count_resume();
+        let ran = coroutine::run(vm, next);
+        let data = vm.get();
+        data.current = NONE;
+        data.running = NONE;
+        if let Some(error) = data.processes[id].killed.take() {
+            data.end(id, Outcome::Error(error));
+            return;
+        }
+        match ran {
+            Ran::Suspended => {}
+            Ran::Preempted => {
+                if let Some(definition) = &data.processes[id].definition {
+                    definition.cost.on_overstay();
+                }
+                // First in its process, last in the VM: no other coroutine of the process runs
+                // before this one blocks.
+                data.requeue_first(next);
+                return;
+            }
+            Ran::Finished if data.processes[id].main == next => {
+                let outcome = result_of(data.coroutines[next].thread);
+                data.end(id, outcome);
+                return;
+            }
+            Ran::Finished => {
+                data.free_coroutine(next);
+            }
+            Ran::Failed => {
+                let thread = data.coroutines[next].thread;
+                let problem = error::from_raised(thread, -1);
+                data.end(id, Outcome::Error(problem));
+                return;
+            }
+        }
+        switches += 1;
+        if switches >= STEP_SWITCHES && data.processes[id].ready_first != NONE {
+            data.make_ready(id);
+            return;
+        }
+    }
+    let data = vm.get();
+    if data.is_deadlocked(id) {
+        let threads = data.processes[id].threads;
+        let error = Error::internal(format!(
+            "deadlock: all coroutines blocked with no pending operations (threads={threads})"
+        ));
+        data.end(id, Outcome::Error(error.with_retryable(None)));
+    }
+}
+
+/// The results of a method: the second one may be an error.
+fn result_of(thread: State) -> Outcome {
+    let top = thread.top();
+    if top >= 2
+        && let Some(error) = error::from_result(thread, 2)
+    {
+        return Outcome::Error(error);
+    }
+    let mut value = Wire::new();
+    if top >= 1 && !thread.is_nil(1) {
+        // A payload object is its value here too; what cannot cross becomes nil.
+        if wire::encode_one(thread, 1, &mut value).is_err() {
+            return Outcome::Error(Error::internal("result is nested too deeply"));
+        }
+    }
+    Outcome::Value(value)
+}
+
+impl VmData {
+    /// All coroutines wait for what can never come.
+    fn is_deadlocked(&self, id: u32) -> bool {
+        let Some(process) = self.processes.get(id) else { return false };
+        process.stuck > 0
+            && process.ready_first == NONE
+            && process.stuck == process.threads
+            && process.inbox == NONE
+            && process.events == NONE
+            && process.timers == 0
+            && process.listeners.as_ref().is_none_or(|list| list.0.is_empty())
+    }
+
+    /// Ends a process: at once, or when its running code comes back to us.
+    pub fn kill(&mut self, id: u32, error: Error) {
+        if self.current == id {
+            self.processes[id].killed = Some(error);
+        } else {
+            self.end(id, Outcome::Error(error));
+        }
+    }
+
+    /// The end of a process, in the order others may rely on.
+    pub fn end(&mut self, id: u32, outcome: Outcome) {
+        let pid = self.processes[id].pid;
+        let Some(control) = self.kernel.topology.end(pid) else { return };
+        let failed = outcome.error().is_some();
+        let exit = Arc::new(Exit { pid, at: unix_now(), outcome });
+        for watcher in control.watchers {
+            self.tell(id, watcher, Body::Exit(exit.clone()));
+        }
+        if failed {
+            for other in control.links {
+                self.tell(id, other, Body::LinkDown(exit.clone()));
+            }
+        }
+        if self.kernel.lifecycle.is_watched() {
+            let ended = Started { pid, source: &control.source, parent: control.parent };
+            self.kernel.lifecycle.on_complete(&ended, &exit);
+        }
+        control.vm.population.fetch_sub(1, std::sync::atomic::Ordering::Relaxed);
+        if let Some(definition) = &self.processes[id].definition {
+            definition.cost.on_end();
+        }
+        let on_end = self.processes[id].extra.as_mut().and_then(|extra| extra.on_end.take());
+        if let Some(on_end) = on_end {
+            on_end(&exit);
+        }
+        let host = self.processes[id].host.take();
+        self.discard(id);
+        if let Some(host) = host {
+            host.leave();
+        }
+    }
+
+    /// Sends a lifecycle package of an ending process: behind its messages.
+    fn tell(&mut self, id: u32, to: Pid, body: Body) {
+        let package = Package { from: self.processes[id].pid, to, body };
+        if self.by_uniq.contains_key(&to.uniq()) {
+            // Not at once: it may end that process, whose end tells the next one, and so on.
+            self.local_mail.push_back(package);
+            return;
+        }
+        let mut ticket = self.processes[id].ticket.take();
+        // A watcher that is gone needs no news.
+        let _ = self.kernel.mailbox.send(package, &mut ticket, || Box::new(|| ()));
+        self.processes[id].ticket = ticket;
+    }
+
+    /// Frees everything of a process that is in no table any more.
+    pub fn discard(&mut self, id: u32) {
+        let pid = self.processes[id].pid;
+        self.by_uniq.remove(&pid.uniq());
+        let main = self.processes[id].main;
+        while self.processes[id].coroutines != NONE {
+            let coroutine = self.processes[id].coroutines;
+            let (thread, anchor) = self.free_coroutine(coroutine);
+            if coroutine == main
+                && let Some(anchor) = anchor
+            {
+                self.give_thread(thread, anchor);
+            }
+        }
+        self.end_channels(id);
+        self.processes.remove(id);
+    }
+
+    /// Puts a preempted coroutine in front of its process's others.
+    fn requeue_first(&mut self, id: u32) {
+        let process = self.coroutines[id].process;
+        let first = std::mem::replace(&mut self.processes[process].ready_first, id);
+        let coroutine = &mut self.coroutines[id];
+        coroutine.queued = true;
+        coroutine.next_ready = first;
+        if first == NONE {
+            self.processes[process].ready_last = id;
+        }
+        self.make_ready(process);
+    }
+}

@@ -1,0 +1,200 @@
+//! `channel.select`: the first ready case in the order of the list, else wait for all of them.
+
+use std::ffi::{CStr, c_int};
+
+use crate::runtime::engine::channel::{Attempt, ChannelRef};
+use crate::runtime::engine::coroutine::Wait;
+use crate::runtime::engine::raw::{State, Tagged, Type};
+use crate::runtime::engine::slot::Slot;
+use crate::runtime::engine::vm::VmData;
+use crate::runtime::engine::{Cx, Done, Ret, tags};
+
+/// A case object: a channel and what to do with it. May be used many times.
+pub struct CaseObject {
+    pub channel: ChannelRef,
+    /// The value of a send case; `None` receives.
+    pub send: Option<Slot>,
+}
+
+impl Tagged for CaseObject {
+    const TAG: c_int = tags::CASE;
+    const NAME: &'static CStr = c"channel.case";
+}
+
+/// A case a coroutine waits on.
+pub struct Waiting {
+    pub channel: u32,
+    /// Set for a send case.
+    pub value: Option<Slot>,
+}
+
+pub type Cases = smallvec::SmallVec<[Waiting; 2]>;
+
+/// `channel.select{case, ..., default = bool?}`, or with the flag as second argument.
+pub fn select(cx: &mut Cx) -> Ret {
+    cx.table(1)?;
+    let l = cx.l;
+    let has_default = l.bool(2) || {
+        let set = l.get_field(1, "default") != Type::Nil && l.bool(-1);
+        l.pop(1);
+        set
+    };
+    let count = l.raw_len(1);
+    let mut open_cases = 0;
+    let mut closed_sends = 0;
+    // First pass: the first ready case wins.
+    for n in 1..=count {
+        l.raw_get_index(1, n);
+        let Some((channel, sends)) =
+            l.with::<CaseObject, _>(-1, |case| (case.channel.id, case.send.is_some()))
+        else {
+            if l.type_of(-1) == Type::Boolean && !l.bool(-1) {
+                l.pop(1);
+                continue;
+            }
+            return Err("invalid select case".into());
+        };
+        let vm = cx.vm();
+        if sends {
+            if vm.channels[channel].closed {
+                closed_sends += 1;
+            } else {
+                open_cases += 1;
+                if vm.can_send(channel) {
+                    // The value twice: one to send, one to show.
+                    push_case_value(l);
+                    l.push_value(-1);
+                    if let Attempt::Done = vm.try_send(l, channel) {
+                        return push_result(cx, channel, true);
+                    }
+                    l.pop(2);
+                }
+            }
+            l.pop(1);
+            continue;
+        }
+        open_cases += 1;
+        match vm.take_ready(l, channel) {
+            Attempt::Done => return push_result(cx, channel, true),
+            Attempt::Closed => {
+                l.push_nil();
+                return push_result(cx, channel, false);
+            }
+            Attempt::Wait => l.pop(1),
+        }
+    }
+    if has_default {
+        l.new_table(0, 2);
+        l.push_bool(true);
+        l.set_field(-2, "default");
+        l.push_bool(true);
+        l.set_field(-2, "ok");
+        return cx.values(1);
+    }
+    if open_cases == 0 && closed_sends > 0 {
+        return Err("send on closed channel".into());
+    }
+    wait(cx, count, open_cases)
+}
+
+/// Second pass: nothing is ready, so the coroutine waits on every open case.
+fn wait(cx: &mut Cx, count: usize, open_cases: usize) -> Ret {
+    let l = cx.l;
+    let coroutine = cx.suspendable()?;
+    if open_cases == 0 {
+        return cx.suspend(Wait::Forever);
+    }
+    let mut cases = Cases::new();
+    for n in 1..=count {
+        l.raw_get_index(1, n);
+        let case = l.with::<CaseObject, _>(-1, |case| {
+            (case.channel.id, case.send.as_ref().map(|value| value.share(l)))
+        });
+        l.pop(1);
+        let Some((channel, value)) = case else { continue };
+        let vm = cx.vm();
+        if value.is_some() && vm.channels[channel].closed {
+            continue;
+        }
+        match &value {
+            Some(value) => {
+                let value = value.share(l);
+                let sender = crate::runtime::engine::channel::Sender { coroutine, value };
+                vm.channels[channel].senders.push_back(sender);
+            }
+            None => vm.channels[channel].receivers.push_back(coroutine),
+        }
+        cases.push(Waiting { channel, value });
+    }
+    cx.suspend(Wait::Select(Box::new(cases)))
+}
+
+/// Pushes the value of the send case on top of the stack.
+fn push_case_value(l: State) {
+    let value = l.with::<CaseObject, _>(-1, |case| case.send.as_ref().map(|v| v.share(l)));
+    match value.flatten() {
+        Some(value) => value.push(l),
+        None => l.push_nil(),
+    }
+}
+
+/// The value is on top: `{channel =, value =, ok =}`.
+fn push_result(cx: &mut Cx, channel: u32, ok: bool) -> Ret {
+    let l = cx.l;
+    cx.vm().push_select_result(l, channel, ok);
+    Ok(Done::Values(1))
+}
+
+impl VmData {
+    /// Turns the value on top of `l` into a result table.
+    pub fn push_select_result(&mut self, l: State, channel: u32, ok: bool) {
+        // A shallow copy of a table that has the three fields is cheaper than growing one.
+        self.select_result.push(l);
+        l.clone_table(-1);
+        l.remove(-2);
+        l.insert(-2);
+        self.keys.value.push(l);
+        l.insert(-2);
+        l.raw_set(-3);
+        self.keys.ok.push(l);
+        l.push_bool(ok);
+        l.raw_set(-3);
+        self.keys.channel.push(l);
+        self.push_channel(l, channel);
+        l.raw_set(-3);
+    }
+
+    /// A suspended select is done: its value is on top of `inner`.
+    pub fn finish_select(
+        &mut self,
+        coroutine: u32,
+        inner: State,
+        channel: u32,
+        ok: bool,
+        cases: &Cases,
+    ) {
+        self.withdraw_all(coroutine, cases, channel);
+        self.push_select_result(inner, channel, ok);
+        self.wake(coroutine, 1);
+    }
+
+    /// Takes a coroutine out of all channels of its select; `done` has let it go already, once.
+    pub fn withdraw_all(&mut self, coroutine: u32, cases: &Cases, done: u32) {
+        let mut skipped = false;
+        for case in cases {
+            if case.channel == done && !skipped {
+                skipped = true;
+                continue;
+            }
+            self.withdraw(case.channel, coroutine);
+        }
+    }
+
+    pub fn push_sent_value(l: State, cases: &Cases, channel: u32) {
+        let value = cases.iter().find(|case| case.channel == channel && case.value.is_some());
+        match value.and_then(|case| case.value.as_ref()) {
+            Some(value) => value.push(l),
+            None => l.push_nil(),
+        }
+    }
+}

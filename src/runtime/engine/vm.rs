@@ -1,0 +1,498 @@
+//! The VM: a Lua state, its processes, and the loop that runs them.
+
+use std::collections::VecDeque;
+use std::ops::{Index, IndexMut};
+use std::ptr::NonNull;
+use std::sync::Arc;
+use std::sync::atomic::AtomicU64;
+
+use rustc_hash::FxHashMap;
+
+use crate::core::reactor::timers::Timers;
+use crate::core::relay::Package;
+use crate::core::scheduler::stats::bump;
+use crate::core::vm::{Event, Interrupt, Slice, SliceEnd, Vm, VmCell};
+use crate::infra::clock::Nanos;
+use crate::infra::error::{Error, Result};
+use crate::runtime::engine::channel::{Channel, Graveyard};
+use crate::runtime::engine::chunk::Definition;
+use crate::runtime::engine::coroutine::{self, Break, Coroutine, Wait};
+use crate::runtime::engine::env::Environments;
+use crate::runtime::engine::mail::Topics;
+use crate::runtime::engine::process::{self, Process, Spec};
+use crate::runtime::engine::raw::{Anchor, Guard, InterruptSwitch, State, VmPointer};
+use crate::runtime::engine::{env, wire};
+use crate::system::kernel::Kernel;
+use crate::system::spawn::SpawnRequest;
+
+/// "None" in the links between slab places.
+pub const NONE: u32 = u32::MAX;
+
+/// Runs between two looks at the clock and at the event queue.
+const RUNS_PER_LOOK: u32 = 16;
+/// Finished threads kept for the next processes.
+const THREADS_KEPT: usize = 64;
+
+/// A slab with 32-bit places.
+pub struct Slab32<T>(slab::Slab<T>);
+
+impl<T> Default for Slab32<T> {
+    fn default() -> Slab32<T> {
+        Slab32(slab::Slab::new())
+    }
+}
+
+impl<T> Slab32<T> {
+    pub fn insert(&mut self, value: T) -> u32 {
+        u32::try_from(self.0.insert(value)).expect("fewer than 2^32 objects in a VM")
+    }
+
+    pub fn remove(&mut self, at: u32) -> T {
+        self.0.remove(at as usize)
+    }
+
+    pub fn get(&self, at: u32) -> Option<&T> {
+        self.0.get(at as usize)
+    }
+
+    pub fn get_mut(&mut self, at: u32) -> Option<&mut T> {
+        self.0.get_mut(at as usize)
+    }
+
+    pub fn contains(&self, at: u32) -> bool {
+        self.0.contains(at as usize)
+    }
+
+    pub fn len(&self) -> usize {
+        self.0.len()
+    }
+
+    pub fn is_empty(&self) -> bool {
+        self.0.is_empty()
+    }
+}
+
+impl<T> Index<u32> for Slab32<T> {
+    type Output = T;
+
+    fn index(&self, at: u32) -> &T {
+        &self.0[at as usize]
+    }
+}
+
+impl<T> IndexMut<u32> for Slab32<T> {
+    fn index_mut(&mut self, at: u32) -> &mut T {
+        &mut self.0[at as usize]
+    }
+}
+
+/// What a timer does when it fires.
+#[derive(Clone, Copy, Debug)]
+pub enum Due {
+    /// Wakes a sleeping coroutine.
+    Sleep(u32),
+    /// Feeds a channel.
+    Channel(u32),
+}
+
+/// Field names that results are made of, as Lua strings.
+pub struct Keys {
+    pub channel: Anchor,
+    pub value: Anchor,
+    pub ok: Anchor,
+}
+
+/// Everything of a VM but the worker's view of it. Reached from host functions.
+pub struct VmData {
+    pub main: State,
+    pub kernel: Arc<Kernel>,
+    pub processes: Slab32<Process>,
+    pub coroutines: Slab32<Coroutine>,
+    pub channels: Slab32<Channel>,
+    pub timers: Timers<Due>,
+    pub by_uniq: FxHashMap<u64, u32>,
+    pub topics: Topics,
+    pub environments: Environments,
+    pub keys: Keys,
+    /// Template of select results.
+    pub select_result: Anchor,
+    /// Weak table: place of a channel + 1 -> its object.
+    pub objects: Anchor,
+    pub graveyard: NonNull<Graveyard>,
+    /// Owner of channels whose process has ended while objects of them exist.
+    pub limbo: u32,
+    /// Lifecycle packages between processes of this VM.
+    pub local_mail: VecDeque<Package>,
+    /// The process and the coroutine that run at the moment.
+    pub current: u32,
+    pub running: u32,
+    /// Chunk bodies running, one inside the other.
+    pub starting: u32,
+    pub chunk_deadline: Nanos,
+    pub broke: Break,
+    pub generation: u32,
+    ready: VecDeque<u32>,
+    chunks: Vec<Loaded>,
+    chunk_places: FxHashMap<usize, usize>,
+    threads: Vec<(State, Anchor)>,
+    /// Of the running slice.
+    resumes: Option<NonNull<AtomicU64>>,
+    cell: Option<NonNull<Arc<VmCell>>>,
+}
+
+/// A definition's chunk in this VM.
+struct Loaded {
+    /// Held, so that its address stays a valid key.
+    _definition: Arc<Definition>,
+    function: Anchor,
+    uses_g: bool,
+    environment: usize,
+}
+
+impl VmData {
+    fn new(main: State, kernel: Arc<Kernel>) -> VmData {
+        let text = |name: &str| {
+            main.push_str(name);
+            main.anchor()
+        };
+        let keys = Keys { channel: text("channel"), value: text("value"), ok: text("ok") };
+        main.new_table(0, 3);
+        for field in ["channel", "value", "ok"] {
+            main.push_bool(false);
+            main.set_field(-2, field);
+        }
+        let select_result = main.anchor();
+        main.new_table(0, 0);
+        main.new_table(0, 1);
+        main.push_str("v");
+        main.set_field(-2, "__mode");
+        main.set_metatable(-2);
+        let objects = main.anchor();
+        let mut processes = Slab32::default();
+        let limbo = processes.insert(Process::new(crate::core::pid::Pid::NONE));
+        VmData {
+            main,
+            kernel,
+            processes,
+            coroutines: Slab32::default(),
+            channels: Slab32::default(),
+            timers: Timers::default(),
+            by_uniq: FxHashMap::default(),
+            topics: Topics::default(),
+            environments: Environments::default(),
+            keys,
+            select_result,
+            objects,
+            graveyard: NonNull::from(Box::leak(Box::new(Graveyard::default()))),
+            limbo,
+            local_mail: VecDeque::new(),
+            current: NONE,
+            running: NONE,
+            starting: 0,
+            chunk_deadline: 0,
+            broke: Break::default(),
+            generation: 0,
+            ready: VecDeque::new(),
+            chunks: Vec::new(),
+            chunk_places: FxHashMap::default(),
+            threads: Vec::new(),
+            resumes: None,
+            cell: None,
+        }
+    }
+
+    pub fn now(&self) -> Nanos {
+        self.kernel.scheduler.clock().now()
+    }
+
+    /// The cell of this VM, while it runs.
+    pub fn cell(&self) -> Option<Arc<VmCell>> {
+        // SAFETY: set from the slice's reference at its start, cleared at its end.
+        self.cell.map(|cell| unsafe { cell.as_ref() }.clone())
+    }
+
+    #[inline]
+    pub fn count_resume(&self) {
+        if let Some(resumes) = self.resumes {
+            // SAFETY: as for `cell`.
+            bump(unsafe { resumes.as_ref() });
+        }
+    }
+
+    /// Puts a process behind the ready ones.
+    pub fn make_ready(&mut self, process: u32) {
+        if !std::mem::replace(&mut self.processes[process].queued, true) {
+            self.ready.push_back(process);
+        }
+    }
+
+    fn next_ready(&mut self) -> Option<u32> {
+        while let Some(id) = self.ready.pop_front() {
+            // The process may have ended, its place may belong to another by now.
+            if let Some(process) = self.processes.get_mut(id) {
+                process.queued = false;
+                if process.ready_first != NONE {
+                    return Some(id);
+                }
+            }
+        }
+        None
+    }
+
+    // -- chunks and threads -------------------------------------------------------------------
+
+    /// The place of a definition's chunk, loaded at the first call.
+    pub fn chunk(&mut self, definition: &Arc<Definition>) -> Result<usize> {
+        let key = Arc::as_ptr(definition) as usize;
+        if let Some(&place) = self.chunk_places.get(&key) {
+            return Ok(place);
+        }
+        let main = self.main;
+        let environment = self.environments.of(main, &definition.modules);
+        // Loaded on a thread whose globals are the environment: there Luau resolves the imports.
+        let thread = main.new_thread();
+        self.environments.push(environment, thread);
+        thread.replace(State::GLOBALS);
+        let loaded = thread.load(&definition.chunk_name, &definition.bytecode);
+        if loaded.is_err() {
+            let text = String::from_utf8_lossy(thread.bytes(-1).unwrap_or_default()).into_owned();
+            main.pop(1);
+            return Err(Error::invalid(format!("load {}: {text}", definition.id)));
+        }
+        let function = thread.anchor();
+        main.pop(1);
+        self.chunks.push(Loaded {
+            _definition: definition.clone(),
+            function,
+            uses_g: definition.uses_g,
+            environment,
+        });
+        self.chunk_places.insert(key, self.chunks.len() - 1);
+        Ok(self.chunks.len() - 1)
+    }
+
+    /// Pushes a fresh instance of a chunk onto a process's thread.
+    pub fn push_chunk(&mut self, place: usize, thread: State) {
+        self.chunks[place].function.push(thread);
+        thread.clone_function(-1);
+        thread.remove(-2);
+    }
+
+    /// A thread for a new process: a finished one if there is one.
+    pub fn take_thread(&mut self) -> (State, Anchor) {
+        match self.threads.pop() {
+            Some(kept) => kept,
+            None => {
+                let thread = self.main.new_thread();
+                (thread, self.main.anchor())
+            }
+        }
+    }
+
+    /// Takes a process's main thread back, for reuse if it has come to its end.
+    pub fn give_thread(&mut self, thread: State, anchor: Anchor) {
+        if self.threads.len() < THREADS_KEPT && thread != self.main {
+            thread.reset_thread();
+            self.threads.push((thread, anchor));
+        }
+    }
+
+    /// Gives a thread new, empty globals before those of its definition.
+    pub fn fresh_globals(&mut self, thread: State, chunk: usize) {
+        let Loaded { uses_g, environment, .. } = self.chunks[chunk];
+        thread.new_table(0, usize::from(uses_g));
+        if uses_g {
+            thread.push_value(-1);
+            thread.set_field(-2, "_G");
+        }
+        self.environments.push_metatable(environment, thread);
+        thread.set_metatable(-2);
+        thread.replace(State::GLOBALS);
+        thread.set_safe_env(State::GLOBALS, true);
+    }
+
+    // -- events ---------------------------------------------------------------------------------
+
+    fn fire_timers(&mut self, now: Nanos) {
+        while let Some((deadline, due)) = self.timers.pop_due(now) {
+            match due {
+                Due::Sleep(coroutine) => {
+                    if let Some(sleeper) = self.coroutines.get(coroutine)
+                        && matches!(sleeper.wait, Wait::Sleep(_))
+                    {
+                        self.wake(coroutine, 0);
+                    }
+                }
+                Due::Channel(channel) => {
+                    crate::runtime::modules::time::fire(self, channel, deadline, now);
+                }
+            }
+        }
+    }
+}
+
+/// A Lua state as the scheduler runs it.
+pub struct LuaVm {
+    main: State,
+    data: VmPointer<VmData>,
+    events: Vec<Event>,
+}
+
+// SAFETY: everything in it belongs to one Lua state and is touched only by the worker that runs the
+// VM; see the head of `raw`.
+unsafe impl Send for LuaVm {}
+
+/// Arms the VM's interrupt from the ticker.
+pub struct LuaInterrupt(InterruptSwitch);
+
+impl Interrupt for LuaInterrupt {
+    fn arm(&self) {
+        self.0.arm();
+    }
+}
+
+impl LuaVm {
+    /// A VM with an empty state, ready for processes.
+    pub fn create(kernel: Arc<Kernel>) -> Result<(LuaVm, LuaInterrupt)> {
+        let main = State::create().ok_or_else(|| Error::internal("no memory for a Lua state"))?;
+        let _guard = Guard::enter(main);
+        env::open_libraries(main);
+        let data = VmPointer::install(main, VmData::new(main, kernel));
+        env::build(data.get());
+        main.set_break_hook(coroutine::on_break);
+        let interrupt = LuaInterrupt(main.interrupt_switch(coroutine::on_interrupt));
+        Ok((LuaVm { main, data, events: Vec::new() }, interrupt))
+    }
+
+    /// Takes what other threads have posted.
+    fn take_events(&mut self, slice: &Slice<'_>) {
+        let mut events = std::mem::take(&mut self.events);
+        slice.cell.take(&mut events);
+        for event in events.drain(..) {
+            match event {
+                Event::Package(package) => self.data.get().arrive(package),
+                Event::Done { pid, tag, result } => self.complete(pid, tag, result),
+                Event::Start(start) => {
+                    let started = match start.spec.downcast::<SpawnRequest>() {
+                        Ok(request) => self.start(slice.cell, *request),
+                        Err(_) => Err(Error::internal("a start request of an unknown kind")),
+                    };
+                    (start.reply)(started);
+                }
+            }
+        }
+        self.events = events;
+        let kernel = self.data.get().kernel.clone();
+        kernel.mailbox.drain_for(slice.cell);
+    }
+
+    fn complete(
+        &mut self,
+        pid: crate::core::pid::Pid,
+        tag: u64,
+        result: Result<crate::core::vm::Answer>,
+    ) {
+        let data = self.data.get();
+        let Some(coroutine) = data.coroutine_of(tag) else { return };
+        let process = data.coroutines[coroutine].process;
+        if data.processes[process].pid != pid {
+            return;
+        }
+        let inner = data.coroutines[coroutine].inner;
+        let wait = std::mem::replace(&mut data.coroutines[coroutine].wait, Wait::None);
+        if let Wait::Command(finish) = wait {
+            let results = finish(data, inner, result);
+            data.wake(coroutine, results);
+        }
+    }
+
+    fn start(
+        &mut self,
+        cell: &Arc<VmCell>,
+        request: SpawnRequest,
+    ) -> Result<crate::core::pid::Pid> {
+        let definition = match request.blueprint.downcast::<Definition>() {
+            Ok(definition) => definition,
+            Err(_) => {
+                request.host.leave();
+                return Err(Error::internal("failed to create process"));
+            }
+        };
+        let extra = match (request.on_end, request.terminal) {
+            (None, None) => None,
+            (on_end, terminal) => Some(Box::new(process::Extra { on_end, terminal })),
+        };
+        let spec = Spec {
+            definition,
+            host: request.host,
+            parent: request.parent,
+            monitor: request.monitor,
+            link: request.link,
+            extra,
+        };
+        let args = request.args;
+        process::start(self.data, cell, spec, |thread| Ok(wire::decode_all(thread, &args)))
+    }
+
+    /// Delivers lifecycle packages between processes of this VM, and those they cause.
+    fn deliver_local(&mut self) {
+        while let Some(package) = self.data.get().local_mail.pop_front() {
+            self.data.get().arrive(package);
+        }
+    }
+}
+
+impl Vm for LuaVm {
+    fn run(&mut self, slice: &Slice<'_>) -> SliceEnd {
+        let _guard = Guard::enter(self.main);
+        let data = self.data.get();
+        data.resumes = Some(NonNull::from(slice.resumes));
+        data.cell = Some(NonNull::from(slice.cell));
+        let mut more = false;
+        let mut now = slice.now;
+        'slice: loop {
+            self.take_events(slice);
+            self.deliver_local();
+            self.data.get().fire_timers(now);
+            let mut runs = 0;
+            while let Some(id) = self.data.get().next_ready() {
+                process::step(self.data, id);
+                self.deliver_local();
+                runs += 1;
+                if runs >= RUNS_PER_LOOK {
+                    now = self.data.get().now();
+                    if now >= slice.until {
+                        more = true;
+                        break 'slice;
+                    }
+                    continue 'slice;
+                }
+            }
+            break;
+        }
+        let data = self.data.get();
+        data.bury();
+        data.resumes = None;
+        data.cell = None;
+        SliceEnd { more, next_timer: data.timers.next_deadline() }
+    }
+}
+
+impl Drop for LuaVm {
+    fn drop(&mut self) {
+        let _guard = Guard::closing();
+        let graveyard = self.data.get().graveyard;
+        // SAFETY: the VM is being dropped: nothing runs in it, and host functions are the only
+        // others who would look for its data.
+        let mut data = unsafe { self.data.take() };
+        for (_, process) in &mut data.processes.0 {
+            if let Some(host) = process.host.take() {
+                host.leave();
+            }
+        }
+        drop(data);
+        self.main.close();
+        // SAFETY: allocated by `VmData::new`; the state, whose finalizers wrote to it, is closed.
+        drop(unsafe { Box::from_raw(graveyard.as_ptr()) });
+    }
+}

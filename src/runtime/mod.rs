@@ -1,0 +1,5 @@
+//! Runtime: the Lua engine and the modules that programs see. Owns mlua: no other folder names it.
+
+pub mod engine;
+pub mod modules;
+pub mod pool;

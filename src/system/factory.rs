@@ -1,0 +1,46 @@
+//! Factory: from an entry id to what a process of it is made from.
+//!
+//! Kinds register their entries here when the registry accepts them. What is made is known to the
+//! layer that registered it; here it is an opaque value.
+
+use std::any::Any;
+use std::sync::Arc;
+
+use fnv::FnvHashMap;
+use parking_lot::RwLock;
+
+use crate::core::registry::EntryId;
+use crate::infra::error::{Error, Result};
+use crate::infra::transcoder::Value;
+
+/// What a process is made from; cheap to share, never changed.
+pub type Blueprint = Arc<dyn Any + Send + Sync>;
+
+#[derive(Default)]
+pub struct Factory(RwLock<FnvHashMap<Box<str>, Blueprint>>);
+
+impl Factory {
+    /// Adds or replaces the blueprint of an entry: processes started from now on use it.
+    pub fn register(&self, id: &EntryId, blueprint: Blueprint) {
+        self.0.write().insert(id.to_string().into(), blueprint);
+    }
+
+    pub fn delete(&self, id: &EntryId) {
+        self.0.write().remove(&*id.to_string());
+    }
+
+    /// The blueprint of `id`, `ns:name` as text.
+    pub fn get(&self, id: &str) -> Result<Blueprint> {
+        self.0.read().get(id).cloned().ok_or_else(|| {
+            Error::not_found("factory not found")
+                .with_details([("factory_id", Value::from(id))].into())
+        })
+    }
+
+    /// All ids that can be started, sorted.
+    pub fn ids(&self) -> Vec<String> {
+        let mut ids: Vec<String> = self.0.read().keys().map(|id| id.to_string()).collect();
+        ids.sort();
+        ids
+    }
+}

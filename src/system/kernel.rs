@@ -1,0 +1,90 @@
+//! The services every VM works with, in one place: attached to the AppContext once all are there.
+
+use std::sync::{Arc, OnceLock};
+
+use crate::core::pid::{Pid, PidGen};
+use crate::core::process::ProcessTable;
+use crate::core::relay::{Body, Mailbox, Package, Refused};
+use crate::core::scheduler::Handle;
+use crate::infra::error::{Error, Result};
+use crate::infra::logger::Logger;
+use crate::infra::transcoder::wire::Wire;
+use crate::system::factory::Factory;
+use crate::system::host::Hosts;
+use crate::system::lifecycle::Lifecycle;
+use crate::system::spawn::{OnEnd, SpawnReply, SpawnRequest, Spawner, TerminalPort};
+use crate::system::topology::Topology;
+
+pub struct Kernel {
+    pub pids: PidGen,
+    pub scheduler: Handle,
+    pub mailbox: Mailbox,
+    pub topology: Arc<Topology>,
+    pub hosts: Arc<Hosts>,
+    pub factory: Arc<Factory>,
+    pub lifecycle: Arc<Lifecycle>,
+    pub logger: Logger,
+    /// Set once, when the runtime layer has its VMs.
+    pub spawner: OnceLock<Arc<dyn Spawner>>,
+}
+
+impl Kernel {
+    pub fn table(&self) -> &ProcessTable {
+        self.topology.table()
+    }
+
+    /// Starts a root process: for services, the command line and embedding programs. `reply` may be
+    /// called on a worker.
+    pub fn spawn(&self, spawn: RootSpawn, reply: SpawnReply) {
+        match self.request(spawn) {
+            Ok(request) => match self.spawner.get() {
+                Some(spawner) => spawner.spawn(request, reply),
+                None => {
+                    request.host.leave();
+                    reply(Err(Error::unavailable("the runtime is not started")));
+                }
+            },
+            Err(error) => reply(Err(error)),
+        }
+    }
+
+    fn request(&self, spawn: RootSpawn) -> Result<SpawnRequest> {
+        let host = self.hosts.get(&spawn.host)?;
+        let blueprint = self.factory.get(&spawn.source)?;
+        host.enter()?;
+        Ok(SpawnRequest {
+            blueprint,
+            host,
+            args: spawn.args,
+            parent: Pid::NONE,
+            monitor: false,
+            link: false,
+            terminal: spawn.terminal,
+            on_end: spawn.on_end,
+        })
+    }
+
+    /// Asks a process to end.
+    #[expect(clippy::result_large_err, reason = "the package goes back to its sender")]
+    pub fn cancel(&self, from: Pid, to: Pid, reason: &str) -> Result<(), Refused> {
+        let body = Body::Cancel { reason: reason.into() };
+        self.mailbox.send_from_outside(Package { from, to, body })
+    }
+
+    /// Ends a process, whatever it does.
+    #[expect(clippy::result_large_err, reason = "the package goes back to its sender")]
+    pub fn terminate(&self, from: Pid, to: Pid) -> Result<(), Refused> {
+        self.mailbox.send_from_outside(Package { from, to, body: Body::Terminate })
+    }
+}
+
+/// A process nobody spawned.
+pub struct RootSpawn {
+    /// Entry to run, `ns:name`.
+    pub source: String,
+    /// Host entry, `ns:name`.
+    pub host: String,
+    pub args: Wire,
+    pub terminal: Option<Arc<dyn TerminalPort>>,
+    pub on_end: Option<OnEnd>,
+}

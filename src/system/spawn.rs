@@ -1,0 +1,58 @@
+//! Starting a process, from anywhere.
+
+use std::sync::Arc;
+
+use crate::core::pid::Pid;
+use crate::core::relay::Exit;
+use crate::infra::error::Error;
+use crate::infra::transcoder::wire::Wire;
+use crate::system::factory::Blueprint;
+use crate::system::host::Host;
+
+/// Called once when the process has ended, on the worker that ran it: must not block.
+pub type OnEnd = Box<dyn FnOnce(&Exit) + Send>;
+
+/// What a process on a terminal host has beyond others.
+pub trait TerminalPort: Send + Sync {
+    /// Arguments of the command line.
+    fn args(&self) -> &[String];
+    /// Writes to standard output or error, in call order; `done` learns the outcome.
+    fn write(&self, stream: Stream, bytes: Vec<u8>, done: IoDone<()>);
+    /// At least one and at most `n` bytes of input.
+    fn read(&self, n: usize, done: IoDone<Vec<u8>>);
+    /// A line without its end.
+    fn read_line(&self, done: IoDone<Vec<u8>>);
+    /// Switches raw mode on (counted) or off.
+    fn raw(&self, on: bool) -> Result<(), Error>;
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Stream {
+    Out,
+    Err,
+}
+
+/// Called once with the outcome, from any thread.
+pub type IoDone<T> = Box<dyn FnOnce(Result<T, Error>) + Send>;
+
+/// A process to be started.
+pub struct SpawnRequest {
+    pub blueprint: Blueprint,
+    /// Counted in with [`Host::enter`]; whoever handles the request counts it out again.
+    pub host: Arc<Host>,
+    pub args: Wire,
+    /// Who spawns; `Pid::NONE` for roots.
+    pub parent: Pid,
+    pub monitor: bool,
+    pub link: bool,
+    pub terminal: Option<Arc<dyn TerminalPort>>,
+    pub on_end: Option<OnEnd>,
+}
+
+/// Told whether the process came to be.
+pub type SpawnReply = Box<dyn FnOnce(Result<Pid, Error>) + Send>;
+
+/// Finds a VM for a new process. Implemented by the runtime layer.
+pub trait Spawner: Send + Sync {
+    fn spawn(&self, request: SpawnRequest, reply: SpawnReply);
+}
