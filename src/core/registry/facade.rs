@@ -1,0 +1,307 @@
+//! [`Registry`]: the one object everybody shares. Holds what readers see and the turn of writers;
+//! the work is done by its neighbours.
+
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
+
+use parking_lot::RwLock;
+
+use crate::core::registry::apply::{self, Failure, Parties};
+use crate::core::registry::changeset::{Change, Changeset, Operation};
+use crate::core::registry::entry::Entry;
+use crate::core::registry::history::{History, MemoryHistory, version_not_found};
+use crate::core::registry::id::EntryId;
+use crate::core::registry::listener::{Listener, Listeners, Observer, Publisher};
+use crate::core::registry::query::Query;
+use crate::core::registry::snapshot::Snapshot;
+use crate::core::registry::squash::squash;
+use crate::core::registry::state::State;
+use crate::core::registry::turn::Turn;
+use crate::core::registry::version::{Path, Version, VersionId, VersionTree};
+use crate::infra::error::{Error, Result};
+
+/// What a registry is made of.
+pub struct Settings {
+    /// None: versions are counted and not kept; nothing can be looked up or gone back to.
+    pub history: Option<Arc<dyn History>>,
+    pub publisher: Option<Arc<dyn Publisher>>,
+    /// Kinds stored without asking any listener.
+    pub internal_kinds: Vec<String>,
+}
+
+impl Default for Settings {
+    /// History in memory, no publisher, the usual internal kinds.
+    fn default() -> Settings {
+        let internal = ["registry.entry", "ns.requirement", "ns.dependency", "ns.definition"];
+        Settings {
+            history: Some(Arc::new(MemoryHistory::new())),
+            publisher: None,
+            internal_kinds: internal.map(str::to_owned).to_vec(),
+        }
+    }
+}
+
+/// The registry of one runtime; shared by reference, usable from every thread.
+pub struct Registry {
+    history: Option<Arc<dyn History>>,
+    publisher: Option<Arc<dyn Publisher>>,
+    /// Replaced whole when somebody registers. Leaf lock.
+    listeners: RwLock<Arc<Listeners>>,
+    turn: Turn,
+    /// Written by the thread that has the turn. Leaf lock, held for a copy or a swap.
+    visible: RwLock<Visible>,
+    n_transactions: AtomicU64,
+}
+
+/// What readers see.
+struct Visible {
+    snapshot: Arc<Snapshot>,
+    versions: VersionTree,
+    /// The entries of the files: version 0. None until loaded.
+    baseline: Option<State>,
+}
+
+impl Registry {
+    pub fn new(settings: Settings) -> Registry {
+        let snapshot = Snapshot { state: State::default(), version: Version::ROOT };
+        let visible = Visible {
+            snapshot: Arc::new(snapshot),
+            versions: VersionTree::new([]),
+            baseline: None,
+        };
+        Registry {
+            history: settings.history,
+            publisher: settings.publisher,
+            listeners: RwLock::new(Arc::new(Listeners::new(settings.internal_kinds))),
+            turn: Turn::default(),
+            visible: RwLock::new(visible),
+            n_transactions: AtomicU64::new(0),
+        }
+    }
+
+    /// Makes `listener` the one for kinds matching the pattern: segments between dots, `*` one,
+    /// `**` any number, `(a|b)` alternatives. Normally before the load; later it counts from the
+    /// next transaction on and is not told what exists. A kind must not end up with two listeners.
+    pub fn register_listener(&self, kind_pattern: &str, listener: Arc<dyn Listener>) {
+        Arc::make_mut(&mut *self.listeners.write()).add_listener(kind_pattern, listener);
+    }
+
+    /// Adds a watcher of kinds matching the pattern, see [`Registry::register_listener`].
+    pub fn register_observer(&self, kind_pattern: &str, observer: Arc<dyn Observer>) {
+        Arc::make_mut(&mut *self.listeners.write()).add_observer(kind_pattern, observer);
+    }
+
+    /// Fills the registry at boot, once: `baseline` with the history up to its head laid over it,
+    /// in one transaction and without a new version.
+    ///
+    /// Returns the ids defined more than once; of these the last definition is used. The error is
+    /// that of the entry at fault: `operation failed for entry ns:name: <cause>`, or `unresolved
+    /// dependencies after retry: <ids>: <first cause>`. It leaves the registry as it was.
+    pub fn load(&self, baseline: Vec<Entry>) -> Result<Vec<EntryId>> {
+        let _turn = self.turn.wait()?;
+        if self.visible.read().baseline.is_some() {
+            return Err(Error::invalid("registry is already loaded"));
+        }
+        let mut files = State::default();
+        let mut duplicates = Vec::new();
+        for entry in baseline {
+            if let Some(earlier) = files.set(entry.into()) {
+                duplicates.push(earlier.id.clone());
+            }
+        }
+        duplicates.sort();
+        duplicates.dedup();
+        let (versions, head) = self.read_history()?;
+        let wanted = self.state_after(files.clone(), versions.line(head.id))?;
+        let operations = wanted.iter().cloned().map(Operation::Create).collect();
+        let state = self
+            .transact(State::default(), operations, |_| Ok(()))
+            .map_err(|failure| failure.cause)?;
+        let snapshot = Arc::new(Snapshot { state, version: head });
+        *self.visible.write() = Visible { snapshot, versions, baseline: Some(files) };
+        Ok(duplicates)
+    }
+
+    /// Applies `changes` as a new version, a child of the current one. Waits for applies of other
+    /// threads, and for the listeners.
+    ///
+    /// Errors: `INVALID` without changes, before the load, or from inside a listener; else
+    /// `INTERNAL` "apply changes" or "save new version" with the reason as cause, and nothing has
+    /// changed. The causes: `CONFLICT` an id to create exists, `NOT_FOUND` something needed does
+    /// not exist, `INVALID` another kind, or one unknown, or what the listener says.
+    pub fn apply(&self, changes: Changeset) -> Result<Version> {
+        if changes.is_empty() {
+            return Err(Error::invalid("no changes to apply"));
+        }
+        let _turn = self.turn.wait()?;
+        self.check_loaded()?;
+        let (current, id) = {
+            let visible = self.visible.read();
+            (visible.snapshot.clone(), visible.versions.next_id())
+        };
+        let version = Version { id, parent: Some(current.version.id) };
+        let save = |changes: &[Change]| match &self.history {
+            Some(history) => history.save(version, changes),
+            None => Ok(()),
+        };
+        let state = self
+            .transact(current.state.clone(), changes.into_operations(), save)
+            .map_err(Failure::into_error)?;
+        let mut visible = self.visible.write();
+        visible.versions.add(version);
+        visible.snapshot = Arc::new(Snapshot { state, version });
+        Ok(version)
+    }
+
+    /// Goes to another version by undoing and redoing what lies between; makes no new version.
+    ///
+    /// Errors: `NOT_FOUND` unknown version, `UNAVAILABLE` no history, else `INTERNAL` "failed to
+    /// apply version changes", and nothing has changed.
+    pub fn apply_version(&self, id: VersionId) -> Result<()> {
+        let _turn = self.turn.wait()?;
+        self.check_loaded()?;
+        let (current, target, path) = {
+            let visible = self.visible.read();
+            let current = visible.snapshot.clone();
+            if current.version.id == id {
+                return Ok(());
+            }
+            let target = visible.versions.get(id);
+            let path = visible.versions.path(current.version.id, id);
+            (current, target, path)
+        };
+        let Some(history) = &self.history else {
+            return Err(Error::unavailable("version rollback not supported without a history"));
+        };
+        let (Some(version), Some(path)) = (target, path) else {
+            return Err(version_not_found());
+        };
+        const FAILED: &str = "failed to apply version changes";
+        let changes = changes_along(&**history, &path)
+            .map_err(|cause| Error::internal(FAILED).with_source(cause))?;
+        let state = self
+            .transact(current.state.clone(), squash(changes), |_| history.set_head(id))
+            .map_err(|failure| failure.wrap(FAILED))?;
+        self.visible.write().snapshot = Arc::new(Snapshot { state, version });
+        Ok(())
+    }
+
+    /// The entries now. Copies a pointer.
+    pub fn snapshot(&self) -> Arc<Snapshot> {
+        self.visible.read().snapshot.clone()
+    }
+
+    /// The entries at an earlier version: those of the files and what changed on the way there.
+    /// Reads the history. Unknown version: `NOT_FOUND`; no history: `UNAVAILABLE`.
+    pub fn snapshot_at(&self, id: VersionId) -> Result<Arc<Snapshot>> {
+        self.check_history()?;
+        let (version, line, files) = {
+            let visible = self.visible.read();
+            if visible.snapshot.version.id == id {
+                return Ok(visible.snapshot.clone());
+            }
+            let files = visible.baseline.clone().unwrap_or_default();
+            (visible.versions.get(id), visible.versions.line(id), files)
+        };
+        let version = version.ok_or_else(version_not_found)?;
+        let state = self.state_after(files, line)?;
+        Ok(Arc::new(Snapshot { state, version }))
+    }
+
+    /// `NOT_FOUND`, `entry not found: <id>`, if there is none.
+    pub fn get(&self, id: &EntryId) -> Result<Arc<Entry>> {
+        let found = self.snapshot().get(id);
+        found.ok_or_else(|| Error::not_found(format!("entry not found: {id}")))
+    }
+
+    /// Sorted by id.
+    pub fn find(&self, query: &Query) -> Vec<Arc<Entry>> {
+        self.snapshot().find(query)
+    }
+
+    pub fn current_version(&self) -> Version {
+        self.visible.read().snapshot.version
+    }
+
+    /// All versions with the root, ascending. `UNAVAILABLE` without a history, as the next three.
+    pub fn versions(&self) -> Result<Vec<Version>> {
+        self.check_history()?;
+        Ok(self.visible.read().versions.all().to_vec())
+    }
+
+    /// Unknown: `NOT_FOUND`.
+    pub fn version(&self, id: VersionId) -> Result<Version> {
+        self.check_history()?;
+        self.visible.read().versions.get(id).ok_or_else(version_not_found)
+    }
+
+    /// The parent; none at the root.
+    pub fn previous_version(&self, of: Version) -> Result<Option<Version>> {
+        of.parent.map(|parent| self.version(parent)).transpose()
+    }
+
+    /// The most recently created child, if any.
+    pub fn next_version(&self, of: Version) -> Result<Option<Version>> {
+        self.check_history()?;
+        Ok(self.visible.read().versions.newest_child(of.id))
+    }
+
+    fn transact(
+        &self,
+        state: State,
+        operations: Vec<Operation>,
+        save: impl FnOnce(&[Change]) -> Result<()>,
+    ) -> Result<State, Failure> {
+        let parties = Parties {
+            listeners: self.listeners.read().clone(),
+            publisher: self.publisher.clone(),
+            number: self.n_transactions.fetch_add(1, Ordering::Relaxed) + 1,
+        };
+        apply::run(&parties, state, operations, save)
+    }
+
+    fn read_history(&self) -> Result<(VersionTree, Version)> {
+        let Some(history) = &self.history else {
+            return Ok((VersionTree::new([]), Version::ROOT));
+        };
+        let versions = VersionTree::new(history.versions()?);
+        let head = versions.get(history.head()?).ok_or_else(version_not_found)?;
+        Ok((versions, head))
+    }
+
+    /// `state` with what the versions of `line` changed laid over it.
+    fn state_after(&self, mut state: State, line: Option<Vec<VersionId>>) -> Result<State> {
+        let line = line.ok_or_else(version_not_found)?;
+        if let Some(history) = &self.history {
+            for id in line {
+                history.changes(id)?.iter().for_each(|change| state.overlay(change));
+            }
+        }
+        Ok(state)
+    }
+
+    fn check_loaded(&self) -> Result<()> {
+        match self.visible.read().baseline {
+            Some(_) => Ok(()),
+            None => Err(Error::invalid("registry is not loaded yet")),
+        }
+    }
+
+    fn check_history(&self) -> Result<()> {
+        match self.history {
+            Some(_) => Ok(()),
+            None => Err(Error::unavailable("version history not available: none is kept")),
+        }
+    }
+}
+
+fn changes_along(history: &dyn History, path: &Path) -> Result<Vec<Change>> {
+    let mut changes = Vec::new();
+    for &id in &path.undo {
+        changes.extend(history.changes(id)?.iter().rev().map(Change::inverse));
+    }
+    for &id in &path.redo {
+        changes.extend(history.changes(id)?);
+    }
+    Ok(changes)
+}

@@ -1,0 +1,292 @@
+//! Who acts on entries, who only watches, and who tells the outside world.
+//!
+//! | Trait | Sees | May refuse |
+//! |---|---|---|
+//! | [`Listener`] | the entries whose kind matches its pattern, begin and end | yes |
+//! | [`Observer`] | the same, after the listener agreed | no |
+//! | [`Publisher`] | everything as events of system `registry`, before the listener is asked | no |
+//!
+//! All are called on the thread that applies, one call at a time, and the apply waits for them.
+//! There is no time limit: a direct call cannot be given up, so a listener that has to wait for
+//! something brings its own limit and returns `TIMEOUT`. A listener must not change the registry;
+//! it may read it and sees the state before the apply. One that panics unwinds through the apply:
+//! readers keep the old state, the next apply may go, and nothing is taken back.
+
+use std::sync::Arc;
+
+use crate::core::registry::entry::Entry;
+use crate::infra::error::{Error, Result};
+use crate::infra::transcoder::Value;
+
+/// Makes entries of some kinds real.
+///
+/// An error refuses the operation. `NOT_FOUND` anywhere in its chain means "not yet": the operation
+/// is tried again after the others. Any other error ends the transaction; what was accepted until
+/// then is taken back by calls with the inverse operations, and [`Listener::discard`] follows.
+pub trait Listener: Send + Sync {
+    fn add(&self, entry: &Entry) -> Result<()>;
+
+    /// `old` and `new` have the same id and kind.
+    fn update(&self, old: &Entry, new: &Entry) -> Result<()>;
+
+    fn delete(&self, entry: &Entry) -> Result<()>;
+
+    /// A transaction starts. Called once per transaction, whatever it touches.
+    fn begin(&self) -> Result<()> {
+        Ok(())
+    }
+
+    /// All operations were accepted. An error takes everything back, also if another listener has
+    /// committed; so does a history that cannot be written afterwards.
+    fn commit(&self) -> Result<()> {
+        Ok(())
+    }
+
+    /// The transaction failed and has been taken back.
+    fn discard(&self) {}
+}
+
+/// Watches entries of some kinds. What it is told adds up to the state at every moment: only
+/// accepted changes, and the inverse of those that were taken back.
+pub trait Observer: Send + Sync {
+    fn observe(&self, event: &Event<'_>);
+}
+
+#[derive(Debug, PartialEq)]
+pub enum Event<'a> {
+    Begin,
+    Create(&'a Entry),
+    Update { old: &'a Entry, new: &'a Entry },
+    Delete(&'a Entry),
+    Commit,
+    Discard,
+}
+
+/// The way out to the event bus, system `registry`.
+pub trait Publisher: Send + Sync {
+    /// Must not block. `entry.*` kinds have the entry id as path and the entry as data (accept: no
+    /// data, reject: the error); `registry.*` kinds have the path `registry.tx/<n>/<kind>`.
+    fn publish(&self, kind: &str, path: &str, data: Value);
+
+    /// Whether anybody wants this kind. No means that the event is not even built.
+    fn is_heard(&self, _kind: &str) -> bool {
+        true
+    }
+}
+
+/// Everybody who registered, in that order.
+#[derive(Clone, Default)]
+pub(super) struct Listeners {
+    listeners: Vec<(String, Arc<dyn Listener>)>,
+    observers: Vec<(String, Arc<dyn Observer>)>,
+    /// Kinds that are stored and told to observers, and need no listener.
+    internal_kinds: Arc<[String]>,
+}
+
+/// Where the operations on one kind go.
+#[derive(Clone)]
+pub(super) struct Route {
+    /// None for an internal kind.
+    pub(super) listener: Option<Arc<dyn Listener>>,
+    pub(super) observers: Vec<Arc<dyn Observer>>,
+}
+
+impl Listeners {
+    pub(super) fn new(internal_kinds: Vec<String>) -> Listeners {
+        Listeners { internal_kinds: internal_kinds.into(), ..Listeners::default() }
+    }
+
+    pub(super) fn add_listener(&mut self, pattern: &str, listener: Arc<dyn Listener>) {
+        self.listeners.push((pattern.to_owned(), listener));
+    }
+
+    pub(super) fn add_observer(&mut self, pattern: &str, observer: Arc<dyn Observer>) {
+        self.observers.push((pattern.to_owned(), observer));
+    }
+
+    /// Each listener once, however many patterns it has.
+    pub(super) fn listeners(&self) -> Vec<Arc<dyn Listener>> {
+        distinct(&self.listeners)
+    }
+
+    pub(super) fn observers(&self) -> Vec<Arc<dyn Observer>> {
+        distinct(&self.observers)
+    }
+
+    /// The one listener of `kind`. None is `INVALID`, with the nearest known kind; several are a
+    /// mistake of whoever registered them, `INTERNAL`.
+    pub(super) fn route(&self, kind: &str) -> Result<Route> {
+        let observers = matching(&self.observers, kind);
+        if self.internal_kinds.iter().any(|internal| internal == kind) {
+            return Ok(Route { listener: None, observers });
+        }
+        let mut found = matching(&self.listeners, kind);
+        match (found.pop(), found.is_empty()) {
+            (Some(only), true) => Ok(Route { listener: Some(only), observers }),
+            (None, _) => Err(self.unknown_kind(kind)),
+            (Some(_), false) => Err(Error::internal(format!(
+                "entry kind {kind} has {} listeners, must have one",
+                found.len() + 1
+            ))),
+        }
+    }
+
+    fn unknown_kind(&self, kind: &str) -> Error {
+        let hint = match self.nearest_kind(kind) {
+            Some(nearest) => format!(" (nearest known kind: {nearest})"),
+            None => String::new(),
+        };
+        Error::invalid(format!("unknown entry kind: {kind}{hint}"))
+    }
+
+    /// The known kind with the fewest letters to change, if it looks like a slip of the pen.
+    fn nearest_kind(&self, kind: &str) -> Option<String> {
+        let limit = (kind.chars().count() / 3).max(2);
+        let patterns = self.listeners.iter().map(|(pattern, _)| pattern);
+        patterns
+            .chain(self.internal_kinds.iter())
+            .flat_map(|pattern| kinds_of(pattern))
+            .map(|known| (strsim::damerau_levenshtein(kind, &known), known))
+            .filter(|(distance, _)| *distance <= limit)
+            .min()
+            .map(|(_, known)| known)
+    }
+}
+
+/// Those whose pattern matches, each once.
+fn matching<T: ?Sized>(registered: &[(String, Arc<T>)], kind: &str) -> Vec<Arc<T>> {
+    let matching = registered.iter().filter(|(pattern, _)| kind_matches(pattern, kind));
+    distinct(matching)
+}
+
+fn distinct<'a, T: ?Sized + 'a>(
+    registered: impl IntoIterator<Item = &'a (String, Arc<T>)>,
+) -> Vec<Arc<T>> {
+    let mut found: Vec<Arc<T>> = Vec::new();
+    for (_, one) in registered {
+        if !found.iter().any(|other| Arc::ptr_eq(other, one)) {
+            found.push(one.clone());
+        }
+    }
+    found
+}
+
+/// The kinds a pattern without stars spells out.
+fn kinds_of(pattern: &str) -> Vec<String> {
+    if pattern.contains('*') {
+        return Vec::new();
+    }
+    let mut kinds = vec![String::new()];
+    for segment in pattern.split('.') {
+        let grown = kinds.iter().flat_map(|head| {
+            alternatives(segment).map(move |tail| {
+                let dot = if head.is_empty() { "" } else { "." };
+                format!("{head}{dot}{tail}")
+            })
+        });
+        kinds = grown.collect();
+    }
+    kinds
+}
+
+/// Segments split at dots: `*` is one, `**` any number, `(a|b)` one of these, else the text itself.
+fn kind_matches(pattern: &str, kind: &str) -> bool {
+    let pattern: Vec<&str> = pattern.split('.').collect();
+    let kind: Vec<&str> = kind.split('.').collect();
+    segments_match(&pattern, &kind)
+}
+
+fn segments_match(pattern: &[&str], kind: &[&str]) -> bool {
+    match (pattern.split_first(), kind.split_first()) {
+        (None, None) => true,
+        (Some((&"**", rest)), _) => (0..=kind.len()).any(|n| segments_match(rest, &kind[n..])),
+        (Some((&segment, pattern)), Some((&own, kind))) => {
+            let fits = match segment {
+                "*" => !own.is_empty(),
+                _ => alternatives(segment).any(|alternative| alternative == own),
+            };
+            fits && segments_match(pattern, kind)
+        }
+        _ => false,
+    }
+}
+
+fn alternatives(segment: &str) -> impl Iterator<Item = &str> {
+    let inner = segment.strip_prefix('(').and_then(|rest| rest.strip_suffix(')'));
+    let (list, separator) = match inner {
+        Some(inner) => (inner, '|'),
+        None => (segment, '.'), // A segment has no dot: itself, whole.
+    };
+    list.split(separator)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[track_caller]
+    fn check(pattern: &str, yes: &[&str], no: &[&str]) {
+        for kind in yes {
+            assert!(kind_matches(pattern, kind), "{pattern} matches {kind}");
+        }
+        for kind in no {
+            assert!(!kind_matches(pattern, kind), "{pattern} does not match {kind}");
+        }
+    }
+
+    #[test]
+    fn patterns() {
+        check("process.lua", &["process.lua"], &["process", "process.lua.bc", "process.wasm"]);
+        check("*", &["a"], &["", "a.b"]);
+        check("**", &["", "a", "a.b.c"], &[]);
+        check("a.*", &["a.b"], &["a", "a.b.c"]);
+        check("a.**", &["a", "a.b", "a.b.c"], &["b"]);
+        check("**.lua", &["lua", "a.lua", "a.b.lua"], &["a.lua.bc"]);
+        check("(a|b).c", &["a.c", "b.c"], &["c.c", "(a|b).c"]);
+        check("foo*", &["foo*"], &["foobar"]);
+    }
+
+    struct Deaf;
+
+    impl Listener for Deaf {
+        fn add(&self, _: &Entry) -> Result<()> {
+            Ok(())
+        }
+        fn update(&self, _: &Entry, _: &Entry) -> Result<()> {
+            Ok(())
+        }
+        fn delete(&self, _: &Entry) -> Result<()> {
+            Ok(())
+        }
+    }
+
+    #[track_caller]
+    fn check_route(kind: &str, expect: Result<bool, &str>) {
+        let mut listeners = Listeners::new(vec!["registry.entry".into()]);
+        let twice: Arc<dyn Listener> = Arc::new(Deaf);
+        listeners.add_listener("(process|function).lua", twice.clone());
+        listeners.add_listener("process.*", twice);
+        listeners.add_listener("process.host", Arc::new(Deaf));
+        listeners.add_listener("http.**", Arc::new(Deaf));
+        let route = listeners.route(kind).map(|route| route.listener.is_some());
+        assert_eq!(route.map_err(|e| e.to_string()), expect.map_err(str::to_owned));
+    }
+
+    #[test]
+    fn a_kind_has_one_listener() {
+        check_route("function.lua", Ok(true));
+        check_route("process.lua", Ok(true));
+        check_route("http.router", Ok(true));
+        check_route("registry.entry", Ok(false));
+        check_route("process.host", Err("entry kind process.host has 2 listeners, must have one"));
+        check_route("zzz", Err("unknown entry kind: zzz"));
+        check_route(
+            "fucntion.lua",
+            Err("unknown entry kind: fucntion.lua (nearest known kind: function.lua)"),
+        );
+        check_route(
+            "registry.entries",
+            Err("unknown entry kind: registry.entries (nearest known kind: registry.entry)"),
+        );
+    }
+}

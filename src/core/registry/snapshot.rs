@@ -1,0 +1,50 @@
+//! The entries at one version, for readers.
+
+use std::sync::Arc;
+
+use crate::core::registry::entry::Entry;
+use crate::core::registry::id::EntryId;
+use crate::core::registry::query::Query;
+use crate::core::registry::state::State;
+use crate::core::registry::version::Version;
+
+/// All entries at one moment and the version they make up. Never changes; reads take no lock.
+#[derive(Clone, Debug)]
+pub struct Snapshot {
+    pub(super) state: State,
+    pub(super) version: Version,
+}
+
+impl Snapshot {
+    pub fn version(&self) -> Version {
+        self.version
+    }
+
+    pub fn get(&self, id: &EntryId) -> Option<Arc<Entry>> {
+        self.state.get(id).cloned()
+    }
+
+    /// Counts namespace by namespace: cheap, not free.
+    pub fn len(&self) -> usize {
+        self.state.len()
+    }
+
+    pub fn is_empty(&self) -> bool {
+        self.len() == 0
+    }
+
+    /// All entries, sorted by id.
+    pub fn entries(&self) -> impl Iterator<Item = &Arc<Entry>> {
+        self.state.iter()
+    }
+
+    /// The entries of exactly this namespace, sorted by name.
+    pub fn namespace(&self, ns: &str) -> impl Iterator<Item = &Arc<Entry>> {
+        self.state.namespace(ns)
+    }
+
+    /// The entries for which every condition holds, sorted by id.
+    pub fn find(&self, query: &Query) -> Vec<Arc<Entry>> {
+        self.entries().filter(|entry| query.matches(entry)).cloned().collect()
+    }
+}
