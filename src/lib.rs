@@ -9,6 +9,8 @@ pub mod core;
 
 pub mod system;
 
+pub mod runtime;
+
 pub mod app;
 
 pub mod cli;

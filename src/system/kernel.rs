@@ -1,6 +1,6 @@
 //! The services every VM works with, in one place: attached to the AppContext once all are there.
 
-use std::sync::{Arc, OnceLock};
+use std::sync::{Arc, OnceLock, Weak};
 
 use crate::core::pid::{Pid, PidGen};
 use crate::core::process::ProcessTable;
@@ -25,7 +25,7 @@ pub struct Kernel {
     pub lifecycle: Arc<Lifecycle>,
     pub logger: Logger,
     /// Set once, when the runtime layer has its VMs.
-    pub spawner: OnceLock<Arc<dyn Spawner>>,
+    pub spawner: OnceLock<Weak<dyn Spawner>>,
 }
 
 impl Kernel {
@@ -37,7 +37,7 @@ impl Kernel {
     /// called on a worker.
     pub fn spawn(&self, spawn: RootSpawn, reply: SpawnReply) {
         match self.request(spawn) {
-            Ok(request) => match self.spawner.get() {
+            Ok(request) => match self.spawner.get().and_then(Weak::upgrade) {
                 Some(spawner) => spawner.spawn(request, reply),
                 None => {
                     request.host.leave();

@@ -3,7 +3,7 @@
 use std::collections::VecDeque;
 use std::ops::{Index, IndexMut};
 use std::ptr::NonNull;
-use std::sync::Arc;
+use std::sync::{Arc, Weak};
 use std::sync::atomic::AtomicU64;
 
 use rustc_hash::FxHashMap;
@@ -22,6 +22,7 @@ use crate::runtime::engine::mail::Topics;
 use crate::runtime::engine::process::{self, Process, Spec};
 use crate::runtime::engine::raw::{Anchor, Guard, InterruptSwitch, State, VmPointer};
 use crate::runtime::engine::{env, wire};
+use crate::runtime::pool::VmPool;
 use crate::system::kernel::Kernel;
 use crate::system::spawn::SpawnRequest;
 
@@ -106,6 +107,8 @@ pub struct Keys {
 pub struct VmData {
     pub main: State,
     pub kernel: Arc<Kernel>,
+    /// Where new processes go; gone once the runtime shuts down.
+    pub pool: Weak<VmPool>,
     pub processes: Slab32<Process>,
     pub coroutines: Slab32<Coroutine>,
     pub channels: Slab32<Channel>,
@@ -150,7 +153,7 @@ struct Loaded {
 }
 
 impl VmData {
-    fn new(main: State, kernel: Arc<Kernel>) -> VmData {
+    fn new(main: State, kernel: Arc<Kernel>, pool: Weak<VmPool>) -> VmData {
         let text = |name: &str| {
             main.push_str(name);
             main.anchor()
@@ -173,6 +176,7 @@ impl VmData {
         VmData {
             main,
             kernel,
+            pool,
             processes,
             coroutines: Slab32::default(),
             channels: Slab32::default(),
@@ -353,11 +357,14 @@ impl Interrupt for LuaInterrupt {
 
 impl LuaVm {
     /// A VM with an empty state, ready for processes.
-    pub fn create(kernel: Arc<Kernel>) -> Result<(LuaVm, LuaInterrupt)> {
+    pub fn create(
+        kernel: Arc<Kernel>,
+        pool: Weak<VmPool>,
+    ) -> Result<(LuaVm, LuaInterrupt)> {
         let main = State::create().ok_or_else(|| Error::internal("no memory for a Lua state"))?;
         let _guard = Guard::enter(main);
         env::open_libraries(main);
-        let data = VmPointer::install(main, VmData::new(main, kernel));
+        let data = VmPointer::install(main, VmData::new(main, kernel, pool));
         env::build(data.get());
         main.set_break_hook(coroutine::on_break);
         let interrupt = LuaInterrupt(main.interrupt_switch(coroutine::on_interrupt));

@@ -1,0 +1,53 @@
+//! Lua modules: a file each, all listed here.
+//!
+//! *Ambient* modules are globals of every process; *granted* ones are there for entries that list
+//! them under `modules:`.
+
+pub mod base;
+pub mod channel;
+pub mod coroutine;
+pub mod io;
+pub mod logger;
+pub mod payload;
+pub mod process;
+pub mod time;
+
+use crate::runtime::engine::raw::State;
+
+/// A module: its name, and a function that pushes its read-only table.
+pub struct Module {
+    pub name: &'static str,
+    pub open: fn(State),
+}
+
+pub static AMBIENT: &[Module] = &[
+    Module { name: "channel", open: channel::open },
+    Module { name: "coroutine", open: coroutine::open },
+    Module { name: "payload", open: payload::open },
+    Module { name: "process", open: process::open },
+];
+
+pub static GRANTED: &[Module] = &[
+    Module { name: "io", open: io::open },
+    Module { name: "logger", open: logger::open },
+    Module { name: "time", open: time::open },
+];
+
+/// Names that may stand in `modules:` without any effect: everybody has them.
+pub static ALWAYS_THERE: &[&str] = &[
+    "channel", "coroutine", "errors", "math", "os", "payload", "process", "string", "table",
+];
+
+/// The granted module of this name.
+pub fn granted(name: &str) -> Option<&'static str> {
+    GRANTED.iter().map(|module| module.name).find(|known| *known == name)
+}
+
+/// Registers the userdata types of all modules in a new VM.
+pub fn register_types(l: State) {
+    base::register_types(l);
+    channel::register_types(l);
+    payload::register_types(l);
+    logger::register_types(l);
+    time::register_types(l);
+}

@@ -1,0 +1,143 @@
+//! The pool of VMs, and which of them gets a new process.
+//!
+//! Talking within a VM is several times cheaper than across, but processes of one VM never run at the
+//! same time. So a process whose kind has always ended quickly is started right where its parent lives,
+//! and one that may run long goes to the next VM in turn. The figures behind the constants are in
+//! ARCHITECTURE.md.
+
+use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::{Arc, Weak};
+
+use parking_lot::RwLock;
+
+use crate::core::vm::{Event, Start, VmCell};
+use crate::infra::error::Result;
+use crate::runtime::engine::chunk::{Definition, Habit};
+use crate::runtime::engine::vm::LuaVm;
+use crate::system::kernel::Kernel;
+use crate::system::spawn::{SpawnReply, SpawnRequest, Spawner};
+
+/// Processes one VM may hold before new ones go elsewhere.
+const POPULATION_MAX: usize = 4096;
+/// VMs opened for each worker before processes share them.
+const VMS_PER_WORKER: usize = 2;
+/// Messages and events posted to a VM that it has not taken yet.
+const INCOMING_MAX: usize = 4096;
+
+pub struct VmPool {
+    kernel: Arc<Kernel>,
+    vms: RwLock<Vec<Arc<VmCell>>>,
+    turn: AtomicUsize,
+    this: Weak<VmPool>,
+}
+
+/// Where a process goes.
+pub enum Place {
+    /// Into the VM of its parent.
+    Here,
+    There(Arc<VmCell>),
+}
+
+impl VmPool {
+    pub fn new(kernel: Arc<Kernel>) -> Arc<VmPool> {
+        Arc::new_cyclic(|this| VmPool {
+            kernel,
+            vms: RwLock::default(),
+            turn: AtomicUsize::new(0),
+            this: this.clone(),
+        })
+    }
+
+    /// Chooses a VM for a process of `definition`, spawned in `parent` if by a process.
+    pub fn place(
+        &self,
+        parent: Option<&Arc<VmCell>>,
+        definition: &Definition,
+        isolated: bool,
+    ) -> Result<Place> {
+        if isolated {
+            // In no list: it is freed with its process.
+            return self.open().map(Place::There);
+        }
+        if let Some(parent) = parent
+            && definition.cost.habit() == Habit::Short
+            && parent.population.load(Ordering::Relaxed) < POPULATION_MAX
+        {
+            return Ok(Place::Here);
+        }
+        let next = self.next()?;
+        match parent {
+            Some(parent) if Arc::ptr_eq(parent, &next) => Ok(Place::Here),
+            _ => Ok(Place::There(next)),
+        }
+    }
+
+    /// The next VM in turn that has room; a new one while there are few or all are full.
+    fn next(&self) -> Result<Arc<VmCell>> {
+        let wanted = self.kernel.scheduler.workers() * VMS_PER_WORKER;
+        {
+            let vms = self.vms.read();
+            let start = self.turn.fetch_add(1, Ordering::Relaxed);
+            let in_turn = (0..vms.len()).map(|i| &vms[(start + i) % vms.len()]);
+            let mut roomy =
+                in_turn.filter(|vm| vm.population.load(Ordering::Relaxed) < POPULATION_MAX);
+            if vms.len() >= wanted
+                && let Some(vm) = roomy.next()
+            {
+                return Ok(vm.clone());
+            }
+        }
+        let vm = self.open()?;
+        self.vms.write().push(vm.clone());
+        Ok(vm)
+    }
+
+    /// Opens a VM.
+    fn open(&self) -> Result<Arc<VmCell>> {
+        let cell = VmCell::new(INCOMING_MAX);
+        let (vm, interrupt) = LuaVm::create(self.kernel.clone(), self.this.clone())?;
+        cell.install(Box::new(vm), Box::new(interrupt));
+        Ok(cell)
+    }
+
+    /// How many VMs are open for sharing.
+    pub fn len(&self) -> usize {
+        self.vms.read().len()
+    }
+
+    pub fn is_empty(&self) -> bool {
+        self.vms.read().is_empty()
+    }
+
+    /// Lets go of all VMs: they end with the last event and queue entry that holds them.
+    pub fn close(&self) {
+        self.vms.write().clear();
+    }
+
+    /// Sends a start to the VM that will hold the process.
+    pub fn start_in(&self, vm: &Arc<VmCell>, request: SpawnRequest, reply: SpawnReply) {
+        vm.post(Event::Start(Box::new(Start { spec: Box::new(request), reply })));
+        self.kernel.scheduler.notify(vm);
+    }
+}
+
+impl Spawner for VmPool {
+    fn spawn(&self, request: SpawnRequest, reply: SpawnReply) {
+        let placed = match request.blueprint.downcast_ref::<Definition>() {
+            Some(definition) => self.place(None, definition, request.host.isolated),
+            None => Err(crate::infra::error::Error::internal("failed to create process")),
+        };
+        match placed {
+            Ok(Place::There(vm)) => self.start_in(&vm, request, reply),
+            // Without a parent there is no "here".
+            Ok(Place::Here) => {
+                request.host.leave();
+                reply(Err(crate::infra::error::Error::internal("no VM for the process")));
+            }
+            Err(error) => {
+                request.host.leave();
+                reply(Err(error));
+            }
+        }
+    }
+}
