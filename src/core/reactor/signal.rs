@@ -1,1 +1,88 @@
-//! (being written)
+//! Signals of the operating system, as calls on a thread of their own.
+//!
+//! Thread `wippy-signal` sleeps until a signal comes. Equal signals that come faster than they
+//! are handled count as one, as everywhere in Unix. What a second interrupt means is the
+//! business of who installs: exit at once, with the terminal restored and the log flushed.
+
+use std::io;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::thread;
+
+use mio::{Events, Interest, Poll, Token};
+use signal_hook::consts::{SIGINT, SIGTERM, SIGWINCH};
+use signal_hook_mio::v1_0::Signals;
+
+/// A signal the runtime reacts to.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub enum Signal {
+    /// SIGINT: Ctrl+C, outside raw mode.
+    Interrupt,
+    /// SIGTERM.
+    Terminate,
+    /// SIGWINCH: the terminal has another size.
+    Resize,
+}
+
+impl Signal {
+    fn from_raw(number: i32) -> Option<Signal> {
+        match number {
+            SIGINT => Some(Signal::Interrupt),
+            SIGTERM => Some(Signal::Terminate),
+            SIGWINCH => Some(Signal::Resize),
+            _ => None,
+        }
+    }
+}
+
+/// Calls `on_signal` for each signal from now on, one at a time, for the rest of the process.
+/// Meant to be called once; a second call fails with [`io::ErrorKind::AlreadyExists`].
+pub fn install(mut on_signal: impl FnMut(Signal) + Send + 'static) -> io::Result<()> {
+    static INSTALLED: AtomicBool = AtomicBool::new(false);
+
+    let mut poll = Poll::new()?;
+    // Guards no data, so Relaxed: one call wins.
+    if INSTALLED.swap(true, Ordering::Relaxed) {
+        let message = "signal handlers are already installed";
+        return Err(io::Error::new(io::ErrorKind::AlreadyExists, message));
+    }
+    let mut signals = Signals::new([SIGINT, SIGTERM, SIGWINCH])?;
+    poll.registry().register(&mut signals, Token(0), Interest::READABLE)?;
+    let thread = move || {
+        let mut events = Events::with_capacity(1);
+        loop {
+            // `pending` empties the pipe, as an edge-triggered poll demands; before the first
+            // sleep as well, for signals that came before the registration.
+            signals.pending().filter_map(Signal::from_raw).for_each(&mut on_signal);
+            let _ = poll.poll(&mut events, None); // Interrupted by a signal: look again.
+        }
+    };
+    thread::Builder::new().name("wippy-signal".into()).spawn(thread)?;
+    Ok(())
+}
+
+#[cfg(test)]
+mod tests {
+    use std::sync::mpsc;
+    use std::time::Duration;
+
+    use rustix::process::{Signal as Raw, getpid, kill_process};
+
+    use super::*;
+
+    #[test]
+    fn signals_arrive_and_install_is_for_once() {
+        let (sender, signals) = mpsc::channel();
+        install(move |signal| sender.send(signal).unwrap()).unwrap();
+        let table = [
+            (Raw::INT, Signal::Interrupt),
+            (Raw::TERM, Signal::Terminate),
+            (Raw::INT, Signal::Interrupt),
+            (Raw::WINCH, Signal::Resize),
+        ];
+        for (raw, expect) in table {
+            kill_process(getpid(), raw).unwrap();
+            assert_eq!(signals.recv_timeout(Duration::from_secs(60)).unwrap(), expect);
+        }
+        assert_eq!(install(|_| ()).unwrap_err().kind(), io::ErrorKind::AlreadyExists);
+    }
+}
