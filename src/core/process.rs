@@ -14,8 +14,8 @@ use parking_lot::Mutex;
 use rustc_hash::FxHashMap;
 
 use crate::core::pid::{HostId, Pid};
-use crate::core::relay::package::{Package, Refusal, Refused};
 use crate::core::registry::EntryId;
+use crate::core::relay::package::{Package, Refusal, Refused};
 use crate::core::vm::{Event, VmCell};
 
 /// What the rest of the system knows about a live process.

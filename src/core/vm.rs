@@ -18,7 +18,11 @@ use crate::infra::error::Error;
 pub enum Event {
     Package(Package),
     /// A command of `pid` has completed. Ignored if the process is gone.
-    Done { pid: Pid, tag: u64, result: Result<Answer, Error> },
+    Done {
+        pid: Pid,
+        tag: u64,
+        result: Result<Answer, Error>,
+    },
     /// Start a process here.
     Start(Box<Start>),
 }

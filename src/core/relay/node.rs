@@ -42,13 +42,7 @@ pub type Delivered = Option<Arc<VmCell>>;
 
 impl Node {
     pub fn new(id: NodeId, table: Arc<ProcessTable>, scheduler: Handle) -> Node {
-        Node {
-            id,
-            table,
-            scheduler,
-            hosts: RwLock::default(),
-            closed: AtomicBool::new(false),
-        }
+        Node { id, table, scheduler, hosts: RwLock::default(), closed: AtomicBool::new(false) }
     }
 
     pub fn id(&self) -> NodeId {

@@ -66,7 +66,7 @@ impl Definition {
         modules: Vec<&'static str>,
     ) -> Result<Definition> {
         let name = id.to_string();
-        let bytecode = mlua::Compiler::new()
+        let bytecode = mlua::chunk::Compiler::new()
             .set_optimization_level(1)
             .set_debug_level(1)
             .compile(source)

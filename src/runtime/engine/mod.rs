@@ -154,7 +154,7 @@ impl Cx {
     }
 
     /// Argument `n` as text: a string, a number, or an error object's message.
-    pub fn text(&self, n: c_int) -> Result<&[u8], Raise> {
+    pub fn text<'a>(&self, n: c_int) -> Result<&'a [u8], Raise> {
         if self.l.type_of(n) == Type::Userdata
             && let Some(message) = error::message(self.l, n)
         {

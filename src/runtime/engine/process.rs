@@ -127,7 +127,7 @@ pub fn start(
 fn try_start(
     vm: VmPointer<VmData>,
     cell: &Arc<VmCell>,
-    spec: Spec,
+    mut spec: Spec,
     push_arguments: impl FnOnce(State) -> Result<c_int, Error>,
 ) -> Result<Pid> {
     let data = vm.get();
@@ -143,7 +143,7 @@ fn try_start(
     process.definition = Some(spec.definition.clone());
     process.host = Some(spec.host.clone());
     process.protected = spec.host.kind == HostKind::Terminal;
-    process.extra = spec.extra;
+    process.extra = spec.extra.take();
     let id = data.processes.insert(process);
     let main = data.new_coroutine(id, thread, anchor);
     data.processes[id].main = main;

@@ -604,7 +604,10 @@ impl State {
     }
 
     /// Installs the hook that tells which thread resumed a suspended one.
-    pub fn set_break_hook(self, hook: unsafe extern "C-unwind" fn(*mut lua_State, *mut ffi::lua_Debug)) {
+    pub fn set_break_hook(
+        self,
+        hook: unsafe extern "C-unwind" fn(*mut lua_State, *mut ffi::lua_Debug),
+    ) {
         ffi!((*ffi::lua_callbacks(self.0)).debuginterrupt = Some(hook));
     }
 
@@ -615,10 +618,7 @@ impl State {
 
     /// Disarms the interrupt, on the VM's own thread.
     pub fn clear_interrupt(self) {
-        ffi!(std::ptr::write_volatile(
-            &raw mut (*ffi::lua_callbacks(self.0)).interrupt,
-            None
-        ));
+        ffi!(std::ptr::write_volatile(&raw mut (*ffi::lua_callbacks(self.0)).interrupt, None));
     }
 
     /// Suspends the running host function: to be returned by it at once.
@@ -666,7 +666,7 @@ unsafe extern "C" fn finalize<T: Tagged>(_state: *mut lua_State, place: *mut c_v
 }
 
 /// The state's allocator: Rust's own, so that the program has one heap.
-unsafe extern "C-unwind" fn allocate(
+unsafe extern "C" fn allocate(
     _data: *mut c_void,
     block: *mut c_void,
     old: usize,

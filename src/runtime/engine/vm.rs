@@ -3,8 +3,8 @@
 use std::collections::VecDeque;
 use std::ops::{Index, IndexMut};
 use std::ptr::NonNull;
-use std::sync::{Arc, Weak};
 use std::sync::atomic::AtomicU64;
+use std::sync::{Arc, Weak};
 
 use rustc_hash::FxHashMap;
 
@@ -357,10 +357,7 @@ impl Interrupt for LuaInterrupt {
 
 impl LuaVm {
     /// A VM with an empty state, ready for processes.
-    pub fn create(
-        kernel: Arc<Kernel>,
-        pool: Weak<VmPool>,
-    ) -> Result<(LuaVm, LuaInterrupt)> {
+    pub fn create(kernel: Arc<Kernel>, pool: Weak<VmPool>) -> Result<(LuaVm, LuaInterrupt)> {
         let main = State::create().ok_or_else(|| Error::internal("no memory for a Lua state"))?;
         let _guard = Guard::enter(main);
         env::open_libraries(main);

@@ -6,9 +6,26 @@ use crate::runtime::engine::{Cx, Raise, Ret, host, register_type};
 
 /// Globals taken from Luau as they are.
 const TAKEN: &[&str] = &[
-    "assert", "error", "pcall", "xpcall", "type", "tostring", "tonumber", "select", "next", "pairs",
-    "ipairs", "unpack", "rawget", "rawset", "rawequal", "getmetatable", "setmetatable", "string",
-    "table", "math",
+    "assert",
+    "error",
+    "pcall",
+    "xpcall",
+    "type",
+    "tostring",
+    "tonumber",
+    "select",
+    "next",
+    "pairs",
+    "ipairs",
+    "unpack",
+    "rawget",
+    "rawset",
+    "rawequal",
+    "getmetatable",
+    "setmetatable",
+    "string",
+    "table",
+    "math",
 ];
 
 pub fn register_types(l: State) {

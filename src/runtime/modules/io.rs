@@ -1,7 +1,7 @@
 //! `io`: the terminal of a process. Specification 02, section 8.
 
-use crate::runtime::engine::raw::State;
 use crate::runtime::engine::push_functions;
+use crate::runtime::engine::raw::State;
 
 pub fn open(l: State) {
     push_functions(l, &[]);

@@ -1,7 +1,7 @@
 //! `logger`: records of a process. Specification 02, section 7.
 
-use crate::runtime::engine::raw::State;
 use crate::runtime::engine::push_functions;
+use crate::runtime::engine::raw::State;
 
 pub fn register_types(_l: State) {}
 

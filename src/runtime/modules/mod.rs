@@ -34,9 +34,8 @@ pub static GRANTED: &[Module] = &[
 ];
 
 /// Names that may stand in `modules:` without any effect: everybody has them.
-pub static ALWAYS_THERE: &[&str] = &[
-    "channel", "coroutine", "errors", "math", "os", "payload", "process", "string", "table",
-];
+pub static ALWAYS_THERE: &[&str] =
+    &["channel", "coroutine", "errors", "math", "os", "payload", "process", "string", "table"];
 
 /// The granted module of this name.
 pub fn granted(name: &str) -> Option<&'static str> {

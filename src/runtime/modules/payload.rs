@@ -1,8 +1,8 @@
 //! `payload`, and the message objects that carry payloads.
 
+use crate::runtime::engine::error::ErrorObject;
 use crate::runtime::engine::mail::{MessageObject, Payload, PayloadObject};
 use crate::runtime::engine::raw::{State, Type};
-use crate::runtime::engine::error::ErrorObject;
 use crate::runtime::engine::slot::Slot;
 use crate::runtime::engine::{Cx, Ret, host, push_functions, register_type};
 
@@ -29,11 +29,7 @@ pub fn register_types(l: State) {
     );
     register_type::<PayloadObject>(
         l,
-        &[
-            (c"data", host(data)),
-            (c"unmarshal", host(data)),
-            (c"get_format", host(get_format)),
-        ],
+        &[(c"data", host(data)), (c"unmarshal", host(data)), (c"get_format", host(get_format))],
         &[(c"__tostring", host(payload_text))],
     );
 }

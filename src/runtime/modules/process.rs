@@ -65,7 +65,11 @@ pub fn open(l: State) {
     l.set_field(-2, "event");
     push_functions(
         l,
-        &[(c"register", host(register)), (c"lookup", host(lookup)), (c"unregister", host(unregister))],
+        &[
+            (c"register", host(register)),
+            (c"lookup", host(lookup)),
+            (c"unregister", host(unregister)),
+        ],
     );
     for (name, scope) in
         [("LOCAL", LOCAL), ("EVENTUAL", EVENTUAL), ("CONSISTENT", CONSISTENT), ("STRONG", STRONG)]
@@ -108,8 +112,7 @@ impl VmData {
         };
         // A host nobody has registered, or a number no generator makes: the text is a PID, but
         // there is no such process.
-        let host =
-            HostId::find(parts.host).ok_or_else(|| Error::not_found("host not found"))?;
+        let host = HostId::find(parts.host).ok_or_else(|| Error::not_found("host not found"))?;
         let uniq = parts.number().ok_or_else(|| Error::not_found("process not found"))?;
         Ok(Pid::new(node, host, uniq))
     }
@@ -581,9 +584,7 @@ fn register(cx: &mut Cx) -> Ret {
         }
         _ => Err(Error::invalid("pid must be a string")),
     };
-    let result = scope(cx, 3)
-        .and(pid)
-        .and_then(|pid| cx.vm().kernel.topology.register(&name, pid));
+    let result = scope(cx, 3).and(pid).and_then(|pid| cx.vm().kernel.topology.register(&name, pid));
     match result {
         Ok(()) => cx.bool(true),
         Err(error) => cx.fail(error),

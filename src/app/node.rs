@@ -1,0 +1,156 @@
+//! A node: scheduler, relay, kernel and VM pool put together, without project files or services.
+//!
+//! The boot sequence builds one from its components; tests, benches and embedding programs start one
+//! directly.
+
+use std::sync::mpsc;
+use std::sync::{Arc, OnceLock, Weak};
+use std::time::Duration;
+
+use crate::core::pid::{HostId, Pid, PidGen};
+use crate::core::process::ProcessTable;
+use crate::core::registry::EntryId;
+use crate::core::relay::node::Host as RelayHost;
+use crate::core::relay::router::NoRoute;
+use crate::core::relay::{self, Exit, Mailbox, Outcome, Router};
+use crate::core::scheduler::{Options as SchedulerOptions, Scheduler};
+use crate::infra::clock::Clock;
+use crate::infra::error::{Error, Result};
+use crate::infra::logger::Logger;
+use crate::infra::transcoder::Value;
+use crate::infra::transcoder::wire::Wire;
+use crate::runtime::engine::chunk::Definition;
+use crate::runtime::modules;
+use crate::runtime::pool::VmPool;
+use crate::system::factory::Factory;
+use crate::system::host::{Host, HostKind, Hosts};
+use crate::system::kernel::{Kernel, RootSpawn};
+use crate::system::lifecycle::Lifecycle;
+use crate::system::spawn::Spawner;
+use crate::system::topology::Topology;
+
+/// Packages one lane of the mailbox may hold.
+pub const LANE_MAX: usize = 1024;
+
+pub struct Options {
+    pub scheduler: SchedulerOptions,
+    pub node_name: String,
+    pub lane_max: usize,
+    pub logger: Logger,
+    pub clock: Clock,
+}
+
+impl Default for Options {
+    fn default() -> Options {
+        Options {
+            scheduler: SchedulerOptions::default(),
+            node_name: "local".into(),
+            lane_max: LANE_MAX,
+            logger: Logger::silent(),
+            clock: Clock::real(),
+        }
+    }
+}
+
+pub struct Node {
+    pub kernel: Arc<Kernel>,
+    pub pool: Arc<VmPool>,
+    pub relay: Arc<relay::Node>,
+    pub scheduler: Scheduler,
+}
+
+impl Node {
+    /// Starts the workers. Nothing runs on them yet.
+    pub fn start(options: Options) -> Result<Node> {
+        let scheduler = Scheduler::start(options.scheduler, options.clock)?;
+        let pids = PidGen::new(&options.node_name);
+        let topology = Arc::new(Topology::new(Arc::new(ProcessTable::new())));
+        let handle = scheduler.handle().clone();
+        let table = topology.table().clone();
+        let relay = Arc::new(relay::Node::new(pids.node(), table, handle.clone()));
+        let router = Router::new(relay.clone(), Box::new(NoRoute), Box::new(NoRoute));
+        let kernel = Arc::new(Kernel {
+            pids,
+            mailbox: Mailbox::new(router, handle.workers(), options.lane_max),
+            scheduler: handle,
+            topology,
+            hosts: Arc::new(Hosts::default()),
+            factory: Arc::new(Factory::default()),
+            lifecycle: Arc::new(Lifecycle::default()),
+            logger: options.logger,
+            spawner: OnceLock::new(),
+        });
+        let pool = VmPool::new(kernel.clone());
+        let spawner: Arc<dyn Spawner> = pool.clone();
+        let spawner: Weak<dyn Spawner> = Arc::downgrade(&spawner);
+        // Set once, right here.
+        let _ = kernel.spawner.set(spawner);
+        Ok(Node { kernel, pool, relay, scheduler })
+    }
+
+    /// Adds a running host.
+    pub fn add_host(&self, id: &str, kind: HostKind, isolated: bool) -> Result<Arc<Host>> {
+        let host = Arc::new(Host::new(HostId::intern(id), kind, isolated));
+        self.relay.attach_host(host.id, RelayHost::Processes)?;
+        self.kernel.hosts.insert(host.clone());
+        host.run();
+        Ok(host)
+    }
+
+    /// Compiles a source and makes it startable. It is granted all modules there are.
+    pub fn define(&self, id: &str, source: &str) -> Result<()> {
+        let granted = modules::GRANTED.iter().map(|module| module.name).collect();
+        let id = EntryId::parse(id);
+        let definition = Definition::compile(id.clone(), "main", source, granted)?;
+        self.kernel.factory.register(&id, Arc::new(definition));
+        Ok(())
+    }
+
+    /// Starts a process and returns once it is there; `ended` hears of its end.
+    pub fn spawn(&self, source: &str, host: &str, args: &[Value]) -> Result<(Pid, Ended)> {
+        let (sender, ended) = mpsc::channel();
+        let (reply, started) = mpsc::channel();
+        let spawn = RootSpawn {
+            source: source.into(),
+            host: host.into(),
+            args: Wire::of(args),
+            terminal: None,
+            on_end: Some(Box::new(move |exit: &Exit| {
+                // Nobody may be waiting for it.
+                let _ = sender.send(exit.outcome.clone());
+            })),
+        };
+        self.kernel.spawn(
+            spawn,
+            Box::new(move |result| {
+                let _ = reply.send(result);
+            }),
+        );
+        let gone = |_| Error::unavailable("the runtime has stopped");
+        let pid = started.recv().map_err(gone)??;
+        Ok((pid, Ended(ended)))
+    }
+}
+
+impl Drop for Node {
+    fn drop(&mut self) {
+        self.scheduler.stop();
+        self.pool.close();
+    }
+}
+
+/// The end of a process, to be waited for.
+pub struct Ended(mpsc::Receiver<Outcome>);
+
+impl Ended {
+    /// The value the process returned, or its error.
+    pub fn wait(&self, timeout: Duration) -> Result<Value> {
+        let outcome = self.0.recv_timeout(timeout).map_err(|_| {
+            Error::new(crate::infra::error::Kind::Timeout, "the process has not ended in time")
+        })?;
+        match outcome {
+            Outcome::Value(wire) => Ok(wire.reader().value().unwrap_or_default()),
+            Outcome::Error(error) => Err(error),
+        }
+    }
+}
