@@ -1,1 +1,8 @@
-//! (being written)
+//! Event bus: news between the parts of the runtime, and from them to programs.
+
+mod bus;
+mod pattern;
+pub mod wait;
+
+pub use bus::{Callback, Cancel, Event, EventBus, SUBSCRIBERS_MAX, SubscriptionId};
+pub use pattern::Pattern;
