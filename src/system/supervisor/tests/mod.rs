@@ -1,8 +1,10 @@
 //! A supervisor in a virtual world: its machine, a clock turned by hand, and services that follow a
 //! script. No threads but where the thread itself is tested, no sleeping anywhere.
 
+mod faults;
 mod requests;
 mod rows;
+mod thread;
 
 use std::collections::{BTreeMap, VecDeque};
 use std::sync::Arc;
