@@ -9,6 +9,8 @@ pub mod core;
 
 pub mod system;
 
+pub mod services;
+
 pub mod runtime;
 
 pub mod app;

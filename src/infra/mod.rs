@@ -8,5 +8,6 @@ pub mod error;
 pub mod event_bus;
 pub mod gotime;
 pub mod logger;
+pub mod nearest;
 pub mod sync;
 pub mod transcoder;

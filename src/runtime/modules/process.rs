@@ -19,6 +19,7 @@ use crate::runtime::engine::vm::VmData;
 use crate::runtime::engine::{Cx, Raise, Ret, copy, error, host, push_functions, wire};
 use crate::runtime::pool::Place;
 use crate::system::host::HostKind;
+use crate::system::kernel::terminated;
 use crate::system::spawn::SpawnRequest;
 
 const LOCAL: f64 = 0.0;
@@ -445,8 +446,7 @@ fn terminate(cx: &mut Cx) -> Ret {
             return cx.bool(true);
         }
         cx.suspendable()?;
-        let error = Error::internal("process terminated").with_retryable(None);
-        cx.vm().kill(current, error);
+        cx.vm().kill(current, terminated());
         return cx.suspend(Wait::Forever);
     }
     let kernel = cx.vm().kernel.clone();
@@ -454,7 +454,7 @@ fn terminate(cx: &mut Cx) -> Ret {
     if kernel.hosts.get(to.host().as_str()).is_ok_and(|host| host.kind == HostKind::Terminal) {
         return cx.bool(true);
     }
-    lifecycle(cx, to, Body::Terminate)
+    lifecycle(cx, to, Body::Kill(terminated()))
 }
 
 /// Sends a lifecycle package. To a process beside us it goes through the VM's own queue, so that
