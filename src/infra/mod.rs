@@ -3,6 +3,7 @@
 pub mod app_context;
 pub mod clock;
 pub mod component;
+pub mod config;
 pub mod duration;
 pub mod error;
 pub mod event_bus;

@@ -35,6 +35,6 @@ impl Finder {
         let snapshot = self.registry.snapshot();
         let ids: Vec<String> =
             snapshot.entries().filter(|e| suits(&e.kind)).map(|e| e.id.to_string()).collect();
-        nearest(wanted, ids.iter().map(String::as_str)).map(str::to_owned)
+        nearest(wanted, ids.iter().map(String::as_str))
     }
 }
