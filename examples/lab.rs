@@ -77,7 +77,7 @@ fn main() {
         local inbox, events = process.inbox(), process.events()
         process.registry.register("relay")
         while true do
-          local r = channel.select { inbox:case_receive(), events:case_receive() }
+          local r = channel.select { events:case_receive(), inbox:case_receive() }
           if r.channel == events then
           else
             local e = r.value:payload():data()
@@ -117,7 +117,7 @@ fn main() {
         t("ping", 300_000, "app:ping");
     }
     node.spawn("app:relay", "app:p", &[]).unwrap();
-    for _ in 0..3 {
+    for _ in 0..8 {
         let t0 = Instant::now();
         let n = 10_000;
         let es: Vec<_> = (0..64)
@@ -126,7 +126,7 @@ fn main() {
         for e in &es {
             e.wait(Duration::from_secs(60)).unwrap();
         }
-        println!("echo: {:.0}/s", 64.0 * n as f64 / t0.elapsed().as_secs_f64());
+        println!("echo: rss {} MB {:.0}/s", rss()>>20, 64.0 * n as f64 / t0.elapsed().as_secs_f64());
     }
     let r0 = rss();
     t("idle", 200_000, "app:many");
