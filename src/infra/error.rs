@@ -83,7 +83,13 @@ pub type Result<T, E = Error> = std::result::Result<T, E>;
 impl Error {
     /// An error of `kind`, not retryable. Errors of the runtime say so unless they know better.
     pub fn new(kind: Kind, message: impl Into<String>) -> Error {
-        Error { kind, message: message.into(), retryable: Some(false), details: None, source: None }
+        Error {
+            kind,
+            message: message.into(),
+            retryable: Some(false),
+            details: None,
+            source: None,
+        }
     }
 
     pub fn invalid(message: impl Into<String>) -> Error {
