@@ -15,35 +15,6 @@ use crate::system::spawn::{OnEnd, TerminalPort};
 /// How long a terminal host may take to run.
 const HOST_TIMEOUT: Duration = Duration::from_secs(5);
 
-/// `[HOST/]NS:NAME`: what to start, and where if that was said.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct ExecSpec {
-    pub host: Option<EntryId>,
-    pub entry: EntryId,
-}
-
-impl ExecSpec {
-    /// The text splits at the first `/` with a `:` on both sides; without one all of it is the entry.
-    pub fn parse(text: &str) -> Result<ExecSpec> {
-        let split = text
-            .char_indices()
-            .filter(|(_, c)| *c == '/')
-            .map(|(at, _)| (&text[..at], &text[at + 1..]))
-            .find(|(host, entry)| host.contains(':') && entry.contains(':'));
-        let (host, entry) = match split {
-            Some((host, entry)) => (Some(EntryId::parse(host)), entry),
-            None => (None, text),
-        };
-        let id = EntryId::parse(entry);
-        if !id.is_complete() {
-            return Err(Error::invalid(
-                "invalid exec spec: missing separator ':', expected format: namespace:entry",
-            ));
-        }
-        Ok(ExecSpec { host, entry: id })
-    }
-}
-
 /// The process entry whose `meta.command.name` is `name`.
 pub fn named_command(entries: &[Arc<Entry>], name: &str) -> Option<EntryId> {
     entries.iter().find(|entry| command_name(entry) == Some(name)).map(|entry| entry.id.clone())
@@ -139,26 +110,4 @@ fn wait_for(system: &System, host: &EntryId) -> Result<()> {
         std::thread::sleep(Duration::from_millis(1));
     }
     Ok(())
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[track_caller]
-    fn check(text: &str, host: Option<&str>, entry: &str) {
-        let expected = ExecSpec { host: host.map(EntryId::parse), entry: EntryId::parse(entry) };
-        assert_eq!(ExecSpec::parse(text), Ok(expected));
-    }
-
-    #[test]
-    fn forms_of_an_exec_spec() {
-        check("app:cli", None, "app:cli");
-        check("app:terminal/app:cli", Some("app:terminal"), "app:cli");
-        check("app:a/b", None, "app:a/b");
-        check("a/b:t/app:cli", Some("a/b:t"), "app:cli");
-        for bad in ["", "cli", "a/b", ":cli", "app:"] {
-            assert!(ExecSpec::parse(bad).is_err(), "{bad:?}");
-        }
-    }
 }

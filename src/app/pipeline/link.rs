@@ -257,7 +257,10 @@ mod tests {
             .collect()
     }
 
-    const REQUIREMENT: &str = "acme.sql:dsn: {kind: ns.requirement, targets: [{entry: db, path: dsn}]}\nacme.sql:db: {}\n";
+    const REQUIREMENT: &str = "\
+acme.sql:dsn: {kind: ns.requirement, targets: [{entry: db, path: dsn}]}
+acme.sql:db: {}
+";
 
     #[track_caller]
     fn check(yaml: &str, target: &str, expect: Option<Value>) {

@@ -16,6 +16,8 @@ use crate::app::pipeline::overrides::Override;
 use crate::core::registry::Entry;
 use crate::infra::error::{Error, Result};
 
+pub use path::FieldPath;
+
 /// The pattern grammar of the event bus, as `(pattern, value) -> matches`.
 pub type Matcher<'a> = &'a dyn Fn(&str, &str) -> bool;
 

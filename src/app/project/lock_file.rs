@@ -558,9 +558,21 @@ options:
         }
         assert_eq!(
             lock.to_yaml(),
-            "directories:\n    modules: .wippy\n    src: ./src\nmodules:\n    - name: a/a\n      \
-             version: v1\n    - name: b/b\n      version: v1\nreplacements:\n    - from: a/a\n      \
-             to: ..\n    - from: b/b\n      to: ..\n"
+            "\
+directories:
+    modules: .wippy
+    src: ./src
+modules:
+    - name: a/a
+      version: v1
+    - name: b/b
+      version: v1
+replacements:
+    - from: a/a
+      to: ..
+    - from: b/b
+      to: ..
+"
         );
     }
 
@@ -601,7 +613,8 @@ options:
         );
         check_error(
             "modules: [{name: [a]}]",
-            "failed to load lock file: lock file LOCK: modules[0].name must be a string, not a list",
+            "failed to load lock file: lock file LOCK: modules[0].name must be a string, not a \
+             list",
         );
         for (text, reason) in [
             ("directories: {src: ''}", "directories.src must not be empty"),

@@ -144,7 +144,8 @@ mod tests {
             ("work/src/a.yaml", "{namespace: two, name: x, kind: k}"),
             (
                 ".wippy/vendor/a/one/a.yaml",
-                "namespace: one\nentries:\n- {name: x, kind: k}\n- {name: y, kind: k}\n- {name: z, kind: k, meta: {stage: test}}",
+                "namespace: one\nentries:\n- {name: x, kind: k}\n- {name: y, kind: k}\n\
+                 - {name: z, kind: k, meta: {stage: test}}",
             ),
             (
                 ".wippy/vendor/a/one/wippy.yaml",

@@ -1,13 +1,13 @@
 //! `wippy run`: boots the project, runs a process on the terminal if asked to, waits, shuts down.
 
-use std::io::{IsTerminal, Write};
-use std::path::{Path, PathBuf};
+use std::io::IsTerminal;
+use std::path::Path;
 use std::sync::Arc;
 use std::time::Duration;
 
 use crate::app::boot::System;
 use crate::app::config_file::{self, Sources};
-use crate::app::exec::{self, ExecSpec};
+use crate::app::exec;
 use crate::app::infrastructure::{LANE_MAX, Options};
 use crate::app::pipeline::disable::DisableRules;
 use crate::app::pipeline::link::Strictness;
@@ -15,6 +15,9 @@ use crate::app::pipeline::{self, Plan, overrides};
 use crate::app::project::{self, FileProblem, LoadOptions, LockFile};
 use crate::app::shutdown::{OnSignal, Shutdown};
 use crate::cli::args::{GlobalArgs, RunArgs};
+use crate::cli::commands::version;
+use crate::cli::exec_spec::ExecSpec;
+use crate::cli::exit_code::ExitCode;
 use crate::cli::output;
 use crate::core::reactor::signal::{self, Signal};
 use crate::core::reactor::terminal::restore_terminal;
@@ -24,7 +27,7 @@ use crate::core::scheduler::Options as SchedulerOptions;
 use crate::infra::clock::Clock;
 use crate::infra::config::Config;
 use crate::infra::duration;
-use crate::infra::error::{Error, Result};
+use crate::infra::error::{Error, Kind, Result};
 use crate::infra::event_bus::Pattern;
 use crate::infra::logger::{Level, Logger, Mode, Settings};
 use crate::infra::transcoder::Value;
@@ -40,7 +43,8 @@ enum Target {
     Command(String),
 }
 
-pub fn run(global: &GlobalArgs, args: &RunArgs) -> Result<i32> {
+pub fn run(global: &GlobalArgs, args: RunArgs) -> Result<ExitCode> {
+    let args = &args;
     let (target, program_args) = target(args)?;
     let quiet = !matches!(target, Target::Nothing);
     let logs = !global.silent
@@ -48,9 +52,9 @@ pub fn run(global: &GlobalArgs, args: &RunArgs) -> Result<i32> {
     let config = configuration(global, args)?;
     let logger = start_logger(global, &config, logs)?;
     if logs {
-        output::banner();
+        output::raw(&version::banner());
     }
-    let outcome = run_logged(args, target, &program_args, &config, &logger);
+    let outcome = run_logged(args, target, &program_args, &config, &logger, global.console);
     if let Err(error) = &outcome {
         logger.error("start failed", [("error", error.to_string().into())]);
     }
@@ -84,13 +88,14 @@ fn run_logged(
     program_args: &[String],
     config: &Config,
     logger: &Logger,
-) -> Result<i32> {
-    let entries = entries(args, &target, config, logger)?;
+    is_console: bool,
+) -> Result<ExitCode> {
+    let entries = entries(args, &target, config, logger, is_console)?;
     if let Target::Command(name) = &target
         && name == "list"
     {
         list_commands(&entries);
-        return Ok(0);
+        return Ok(ExitCode::Success);
     }
     let system = System::boot(options(args, config, logger)?)?;
     let shutdown = Arc::new(Shutdown::default());
@@ -104,7 +109,7 @@ fn run_logged(
     };
     shutdown.wait();
     stop(system, config, logger, session);
-    Ok(shutdown.code())
+    Ok(ExitCode::Process(shutdown.code().into()))
 }
 
 /// Loads the registry, installs the signal handler and starts what was asked for.
@@ -134,12 +139,12 @@ fn start(
         }
     };
     let host = exec::choose_host(system, spec.host.as_ref())?;
-    let session = TerminalSession::open(program_args.to_vec());
+    let session = Arc::new(TerminalSession::stdio(program_args.to_vec()));
     let done = shutdown.clone();
     let on_end = Box::new(move |exit: &Exit| {
         let (code, message) = exit_code(&exit.outcome);
         if let Some(message) = message {
-            output::error_line(&message);
+            output::note(&message);
         }
         done.request(code);
     });
@@ -173,7 +178,7 @@ fn stop(system: System, config: &Config, logger: &Logger, session: Option<Arc<Te
     system.shut_down(timeout, &mut |waiting| {
         if !said && std::io::stderr().is_terminal() && !waiting.is_empty() {
             said = true;
-            output::error_line(&waiting_text(waiting));
+            output::note(&waiting_text(waiting));
         }
     });
     drop(session);
@@ -204,10 +209,10 @@ fn configuration(global: &GlobalArgs, args: &RunArgs) -> Result<Config> {
     }
     let sources = Sources {
         files: &global.config,
-        profiles: &args.profiles,
+        profiles: &args.overrides.profiles,
         defaults: &[],
         flags: &flags,
-        sets: &args.sets,
+        sets: &args.overrides.sets,
         env: &env,
     };
     Ok(config_file::load(&sources)?.config)
@@ -239,7 +244,7 @@ fn start_logger(global: &GlobalArgs, config: &Config, logs: bool) -> Result<Logg
 fn options(args: &RunArgs, config: &Config, logger: &Logger) -> Result<Options> {
     let defaults = SchedulerOptions::default();
     let configured = config.get_int("scheduler.workers").and_then(|n| usize::try_from(n).ok());
-    let workers = args.workers.or(configured.filter(|n| *n > 0)).unwrap_or(defaults.workers);
+    let workers = args.workers.map(usize::from).or(configured.filter(|n| *n > 0)).unwrap_or(defaults.workers);
     let lane_max = config.get_int("supervisor.host.buffer_size");
     let node_name = config
         .get_str("relay.node_name")
@@ -267,21 +272,20 @@ fn entries(
     target: &Target,
     config: &Config,
     logger: &Logger,
+    is_console: bool,
 ) -> Result<Vec<Entry>> {
-    let path = PathBuf::from("wippy.lock");
-    if !path.exists() {
-        if matches!(target, Target::Nothing) {
+    let lock = match LockFile::read(Path::new("wippy.lock")) {
+        Err(error) if *error.kind() == Kind::NotFound && matches!(target, Target::Nothing) => {
             logger.info("no lock file found, starting with empty registry", []);
             return Ok(Vec::new());
         }
-        return Err(no_lock_file(&path));
-    }
-    let lock = LockFile::read(&path)?;
+        read => read?,
+    };
     let matches = |pattern: &str, value: &str| Pattern::parse(pattern).matches(value);
     let loaded =
         project::load_entries(&lock, &LoadOptions { matches: &matches, require_modules: true })?;
-    report(&loaded.problems);
-    let overrides = overrides::collect(config, &args.overrides)?;
+    report(&loaded.problems, is_console);
+    let overrides = overrides::collect(config, &args.overrides.overrides)?;
     let disable = DisableRules::from_config(config)?;
     let plan = Plan {
         overrides: &overrides,
@@ -296,18 +300,10 @@ fn entries(
     Ok(prepared.entries)
 }
 
-fn no_lock_file(path: &Path) -> Error {
-    let folder = std::env::current_dir().map_or_else(|_| ".".into(), |dir| dir.display().to_string());
-    Error::not_found(format!(
-        "lock file not found: {} in {folder}; run 'wippy init' there first",
-        path.display()
-    ))
-}
-
 /// Dropped files are shown in every mode.
-fn report(problems: &[FileProblem]) {
+fn report(problems: &[FileProblem], is_console: bool) {
     for problem in problems {
-        output::error_line(&problem.to_string());
+        output::problem(problem, is_console);
     }
 }
 
@@ -334,6 +330,5 @@ fn list_commands(entries: &[Entry]) {
         }
         out.push_str("\nRun with: wippy run <command>\n");
     }
-    // A reader that went away early, as in `| head -1`, is no failure.
-    let _ = std::io::stdout().write_all(out.as_bytes());
+    output::raw(&out);
 }
