@@ -1,9 +1,9 @@
 //! `time`: instants, durations, places, sleeping, timers and tickers. Specification 02, section 4.
 //!
-//! - [`instant`] is the Time object: reading, arithmetic, printing. It wraps [`gotime::Time`].
-//! - [`duration`] is the Duration object, and what counts as a duration in an argument.
-//! - [`location`] is the Location object.
-//! - [`timer`] sleeps and feeds channels; it is the only part that has to do with the scheduler.
+//! - `instant` is the Time object: reading, arithmetic, printing. It wraps [`gotime::Time`].
+//! - `duration` is the Duration object, and what counts as a duration in an argument.
+//! - `location` is the Location object.
+//! - `timer` sleeps and feeds channels; it is the only part that has to do with the scheduler.
 //!
 //! Failures follow one rule: a value that cannot be used (`parse`, `load_location`, a bad duration
 //! of a function) gives `nil, error`; an argument of the wrong type, and everything in a method,
