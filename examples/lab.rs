@@ -126,7 +126,11 @@ fn main() {
         for e in &es {
             e.wait(Duration::from_secs(60)).unwrap();
         }
-        println!("echo: rss {} MB {:.0}/s", rss()>>20, 64.0 * n as f64 / t0.elapsed().as_secs_f64());
+        println!(
+            "echo: rss {} MB {:.0}/s",
+            rss() >> 20,
+            64.0 * n as f64 / t0.elapsed().as_secs_f64()
+        );
     }
     let r0 = rss();
     t("idle", 200_000, "app:many");

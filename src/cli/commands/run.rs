@@ -47,8 +47,8 @@ pub fn run(global: &GlobalArgs, args: RunArgs) -> Result<ExitCode> {
     let args = &args;
     let (target, program_args) = target(args)?;
     let quiet = !matches!(target, Target::Nothing);
-    let logs = !global.silent
-        && (!quiet || global.verbose || global.very_verbose || global.console);
+    let logs =
+        !global.silent && (!quiet || global.verbose || global.very_verbose || global.console);
     let config = configuration(global, args)?;
     let logger = start_logger(global, &config, logs)?;
     if logs {
@@ -244,7 +244,8 @@ fn start_logger(global: &GlobalArgs, config: &Config, logs: bool) -> Result<Logg
 fn options(args: &RunArgs, config: &Config, logger: &Logger) -> Result<Options> {
     let defaults = SchedulerOptions::default();
     let configured = config.get_int("scheduler.workers").and_then(|n| usize::try_from(n).ok());
-    let workers = args.workers.map(usize::from).or(configured.filter(|n| *n > 0)).unwrap_or(defaults.workers);
+    let workers =
+        args.workers.map(usize::from).or(configured.filter(|n| *n > 0)).unwrap_or(defaults.workers);
     let lane_max = config.get_int("supervisor.host.buffer_size");
     let node_name = config
         .get_str("relay.node_name")

@@ -134,6 +134,9 @@ pub struct VmData {
     pub chunk_deadline: Nanos,
     pub broke: Break,
     pub generation: u32,
+    /// Processes that lost a timer while some of their coroutines wait for nothing: perhaps the last
+    /// thing that could have happened to them.
+    pub suspects: Vec<u32>,
     ready: VecDeque<u32>,
     chunks: Vec<Loaded>,
     chunk_places: FxHashMap<usize, usize>,
@@ -196,6 +199,7 @@ impl VmData {
             chunk_deadline: 0,
             broke: Break::default(),
             generation: 0,
+            suspects: Vec::new(),
             ready: VecDeque::new(),
             chunks: Vec::new(),
             chunk_places: FxHashMap::default(),
@@ -458,6 +462,7 @@ impl Vm for LuaVm {
             self.take_events(slice);
             self.deliver_local();
             self.data.get().fire_timers(now);
+            process::end_deadlocked(self.data.get());
             let mut runs = 0;
             while let Some(id) = self.data.get().next_ready() {
                 process::step(self.data, id);
@@ -476,6 +481,8 @@ impl Vm for LuaVm {
         }
         let data = self.data.get();
         data.bury();
+        process::end_deadlocked(data);
+        more |= !data.local_mail.is_empty();
         data.resumes = None;
         data.cell = None;
         SliceEnd { more, next_timer: data.timers.next_deadline() }
