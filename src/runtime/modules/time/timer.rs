@@ -237,7 +237,10 @@ pub fn fire(vm: &mut VmData, channel: u32, due: Nanos, now: Nanos) {
         tick += 1;
     }
     let next = due.saturating_add((missed + 1).saturating_mul(timer.period));
-    let next = next.max(now.saturating_add(PERIOD_MIN));
+    let next = match timer.period < PERIOD_MIN {
+        true => next.max(now.saturating_add(PERIOD_MIN)),
+        false => next,
+    };
     let id = vm.timers.insert(next, Due::Channel(channel));
     vm.channels[channel].timer = Some(ChannelTimer { id, next, ..timer });
 }
