@@ -230,8 +230,8 @@ fn work_pushed_while_a_worker_falls_asleep_is_seen() {
 }
 
 /// Claim 1 again: two sleepers or nearly so, and a producer that wakes nobody while one of them
-/// searches. Fails when the last searcher hands nothing
-/// on, and when a worker that sees work as it falls asleep takes it without counting as searching.
+/// searches. Fails when the last searcher hands nothing on, and when a worker that sees work as it
+/// falls asleep takes it without counting as searching.
 #[test]
 fn a_searcher_that_finds_work_hands_the_rest_on() {
     check(|| {
