@@ -1,6 +1,11 @@
 //! Application: project files to a running system.
 
+pub mod boot;
+pub mod components;
 pub mod config_file;
+pub mod exec;
+pub mod infrastructure;
 pub mod node;
 pub mod pipeline;
 pub mod project;
+pub mod shutdown;

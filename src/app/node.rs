@@ -4,19 +4,16 @@
 //! directly.
 
 use std::sync::mpsc;
-use std::sync::{Arc, OnceLock, Weak};
+use std::sync::{Arc, OnceLock};
 use std::time::Duration;
 
+use crate::app::components::open_pool;
+use crate::app::infrastructure::{Infrastructure, MAILBOX, TABLE};
 use crate::core::pid::{HostId, Pid, PidGen};
-use crate::core::process::ProcessTable;
 use crate::core::registry::EntryId;
 use crate::core::relay::node::Host as RelayHost;
-use crate::core::relay::router::NoRoute;
-use crate::core::relay::{self, Exit, Mailbox, Outcome, Router};
-use crate::core::scheduler::{Options as SchedulerOptions, Scheduler};
-use crate::infra::clock::Clock;
+use crate::core::relay::{Exit, Outcome};
 use crate::infra::error::{Error, Result};
-use crate::infra::logger::Logger;
 use crate::infra::transcoder::Value;
 use crate::infra::transcoder::wire::Wire;
 use crate::runtime::engine::chunk::Definition;
@@ -26,72 +23,42 @@ use crate::system::factory::Factory;
 use crate::system::host::{Host, HostKind, Hosts};
 use crate::system::kernel::{Kernel, RootSpawn};
 use crate::system::lifecycle::Lifecycle;
-use crate::system::spawn::Spawner;
 use crate::system::topology::Topology;
 
-/// Packages one lane of the mailbox may hold.
-pub const LANE_MAX: usize = 1024;
-
-pub struct Options {
-    pub scheduler: SchedulerOptions,
-    pub node_name: String,
-    pub lane_max: usize,
-    pub logger: Logger,
-    pub clock: Clock,
-}
-
-impl Default for Options {
-    fn default() -> Options {
-        Options {
-            scheduler: SchedulerOptions::default(),
-            node_name: "local".into(),
-            lane_max: LANE_MAX,
-            logger: Logger::silent(),
-            clock: Clock::real(),
-        }
-    }
-}
+pub use crate::app::infrastructure::Options;
 
 pub struct Node {
     pub kernel: Arc<Kernel>,
     pub pool: Arc<VmPool>,
-    pub relay: Arc<relay::Node>,
-    pub scheduler: Scheduler,
+    infrastructure: Infrastructure,
 }
 
 impl Node {
     /// Starts the workers. Nothing runs on them yet.
     pub fn start(options: Options) -> Result<Node> {
-        let scheduler = Scheduler::start(options.scheduler, options.clock)?;
-        let pids = PidGen::new(&options.node_name);
-        let topology = Arc::new(Topology::new(Arc::new(ProcessTable::new())));
-        let handle = scheduler.handle().clone();
-        let table = topology.table().clone();
-        let relay = Arc::new(relay::Node::new(pids.node(), table, handle.clone()));
-        let router = Router::new(relay.clone(), Box::new(NoRoute), Box::new(NoRoute));
+        let infrastructure = Infrastructure::start(options)?;
+        let context = &infrastructure.context;
+        let attached = "attached by the infrastructure";
+        let table = context.get(&TABLE).expect(attached);
         let kernel = Arc::new(Kernel {
-            pids,
-            mailbox: Mailbox::new(router, handle.workers(), options.lane_max),
-            scheduler: handle,
-            topology,
+            pids: PidGen::new(&infrastructure.node_name),
+            mailbox: context.get(&MAILBOX).expect(attached),
+            scheduler: infrastructure.scheduler.handle().clone(),
+            topology: Arc::new(Topology::new(table)),
             hosts: Arc::new(Hosts::default()),
             factory: Arc::new(Factory::default()),
             lifecycle: Arc::new(Lifecycle::default()),
-            logger: options.logger,
+            logger: infrastructure.logger.clone(),
             spawner: OnceLock::new(),
         });
-        let pool = VmPool::new(kernel.clone());
-        let spawner: Arc<dyn Spawner> = pool.clone();
-        let spawner: Weak<dyn Spawner> = Arc::downgrade(&spawner);
-        // Set once, right here.
-        let _ = kernel.spawner.set(spawner);
-        Ok(Node { kernel, pool, relay, scheduler })
+        let pool = open_pool(&kernel);
+        Ok(Node { kernel, pool, infrastructure })
     }
 
     /// Adds a running host.
     pub fn add_host(&self, id: &str, kind: HostKind, isolated: bool) -> Result<Arc<Host>> {
         let host = Arc::new(Host::new(HostId::intern(id), kind, isolated));
-        self.relay.attach_host(host.id, RelayHost::Processes)?;
+        self.infrastructure.relay.attach_host(host.id, RelayHost::Processes)?;
         self.kernel.hosts.insert(host.clone());
         host.run();
         Ok(host)
@@ -134,7 +101,7 @@ impl Node {
 
 impl Drop for Node {
     fn drop(&mut self) {
-        self.scheduler.stop();
+        self.infrastructure.stop();
         self.pool.close();
     }
 }

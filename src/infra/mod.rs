@@ -3,10 +3,12 @@
 pub mod app_context;
 pub mod clock;
 pub mod component;
+pub mod config;
 pub mod duration;
 pub mod error;
 pub mod event_bus;
 pub mod gotime;
 pub mod logger;
+pub mod nearest;
 pub mod sync;
 pub mod transcoder;

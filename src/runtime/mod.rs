@@ -1,5 +1,6 @@
 //! Runtime: the Lua engine and the modules that programs see. Owns mlua: no other folder names it.
 
 pub mod engine;
+pub mod kinds;
 pub mod modules;
 pub mod pool;

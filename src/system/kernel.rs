@@ -6,6 +6,7 @@ use crate::core::pid::{Pid, PidGen};
 use crate::core::process::ProcessTable;
 use crate::core::relay::{Body, Mailbox, Package, Refused};
 use crate::core::scheduler::Handle;
+use crate::infra::app_context::Key;
 use crate::infra::error::{Error, Result};
 use crate::infra::logger::Logger;
 use crate::infra::transcoder::wire::Wire;
@@ -18,7 +19,7 @@ use crate::system::topology::Topology;
 pub struct Kernel {
     pub pids: PidGen,
     pub scheduler: Handle,
-    pub mailbox: Mailbox,
+    pub mailbox: Arc<Mailbox>,
     pub topology: Arc<Topology>,
     pub hosts: Arc<Hosts>,
     pub factory: Arc<Factory>,
@@ -71,11 +72,20 @@ impl Kernel {
         self.mailbox.send_from_outside(Package { from, to, body })
     }
 
-    /// Ends a process, whatever it does.
+    /// Ends a process with `error`, whatever it does.
     #[expect(clippy::result_large_err, reason = "the package goes back to its sender")]
-    pub fn terminate(&self, from: Pid, to: Pid) -> Result<(), Refused> {
-        self.mailbox.send_from_outside(Package { from, to, body: Body::Terminate })
+    pub fn kill(&self, from: Pid, to: Pid, error: Error) -> Result<(), Refused> {
+        self.mailbox.send_from_outside(Package { from, to, body: Body::Kill(error) })
     }
+}
+
+impl Kernel {
+    pub const KEY: Key<Kernel> = Key::new("kernel");
+}
+
+/// How a terminated process ends.
+pub fn terminated() -> Error {
+    Error::internal("process terminated").with_retryable(None)
 }
 
 /// A process nobody spawned.

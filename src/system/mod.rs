@@ -1,6 +1,7 @@
 //! System: what processes and services are to each other.
 
 pub mod factory;
+pub mod finder;
 pub mod host;
 pub mod kernel;
 pub mod lifecycle;

@@ -12,15 +12,16 @@ use crate::system::host::Host;
 /// Called once when the process has ended, on the worker that ran it: must not block.
 pub type OnEnd = Box<dyn FnOnce(&Exit) + Send>;
 
-/// What a process on a terminal host has beyond others.
+/// What a process on a terminal host has beyond others. No call waits.
 pub trait TerminalPort: Send + Sync {
     /// Arguments of the command line.
     fn args(&self) -> &[String];
-    /// Writes to standard output or error, in call order; `done` learns the outcome.
-    fn write(&self, stream: Stream, bytes: Vec<u8>, done: IoDone<()>);
-    /// At least one and at most `n` bytes of input.
+    /// Writes all of `bytes`, in call order: `Some` is the outcome and drops `done` uncalled, with
+    /// `None` the rest is on its way and `done` will have the outcome.
+    fn write(&self, stream: Stream, bytes: &[u8], done: IoDone<()>) -> Option<Result<(), Error>>;
+    /// At least one and at most `n` bytes of input. `done` may be called before this returns.
     fn read(&self, n: usize, done: IoDone<Vec<u8>>);
-    /// A line without its end.
+    /// A line without its end. `done` may be called before this returns.
     fn read_line(&self, done: IoDone<Vec<u8>>);
     /// Switches raw mode on (counted) or off.
     fn raw(&self, on: bool) -> Result<(), Error>;

@@ -16,6 +16,7 @@ use std::sync::Arc;
 
 use crate::core::registry::entry::Entry;
 use crate::infra::error::{Error, Result};
+use crate::infra::event_bus::Pattern;
 use crate::infra::transcoder::Value;
 
 /// Makes entries of some kinds real.
@@ -189,26 +190,8 @@ fn kinds_of(pattern: &str) -> Vec<String> {
     kinds
 }
 
-/// Segments split at dots: `*` is one, `**` any number, `(a|b)` one of these, else the text itself.
 fn kind_matches(pattern: &str, kind: &str) -> bool {
-    let pattern: Vec<&str> = pattern.split('.').collect();
-    let kind: Vec<&str> = kind.split('.').collect();
-    segments_match(&pattern, &kind)
-}
-
-fn segments_match(pattern: &[&str], kind: &[&str]) -> bool {
-    match (pattern.split_first(), kind.split_first()) {
-        (None, None) => true,
-        (Some((&"**", rest)), _) => (0..=kind.len()).any(|n| segments_match(rest, &kind[n..])),
-        (Some((&segment, pattern)), Some((&own, kind))) => {
-            let fits = match segment {
-                "*" => !own.is_empty(),
-                _ => alternatives(segment).any(|alternative| alternative == own),
-            };
-            fits && segments_match(pattern, kind)
-        }
-        _ => false,
-    }
+    Pattern::parse(pattern).matches(kind)
 }
 
 fn alternatives(segment: &str) -> impl Iterator<Item = &str> {

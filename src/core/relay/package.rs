@@ -24,8 +24,8 @@ pub enum Body {
     Exit(Arc<Exit>),
     /// A linked process failed.
     LinkDown(Arc<Exit>),
-    /// The target ends now, without running any more of its code.
-    Terminate,
+    /// The target ends now with this error, without running any more of its code.
+    Kill(Error),
 }
 
 impl Body {

@@ -8,7 +8,7 @@ use std::cmp::Ordering;
 use std::fmt;
 use std::time::{SystemTime, UNIX_EPOCH};
 
-use crate::infra::clock::Clock;
+use crate::infra::clock::{Clock, Nanos};
 use crate::infra::gotime::civil::{self, Civil, SECONDS_PER_DAY};
 use crate::infra::gotime::zone::{Location, Zone};
 
@@ -56,6 +56,16 @@ impl Time {
         };
         let time = Time::from_nanos(nanos, location);
         Time { monotonic: i64::try_from(clock.now()).ok(), ..time }
+    }
+
+    /// The time at which `clock` showed `instant`, a while ago or now: the machine's clock less the
+    /// time since, and exactly this monotonic reading.
+    pub fn of_instant(clock: &Clock, instant: Nanos, location: Location) -> Time {
+        let now = Time::now(clock, location);
+        match (now.monotonic, i64::try_from(instant)) {
+            (Some(monotonic), Ok(instant)) => now.add(instant.saturating_sub(monotonic)),
+            _ => now,
+        }
     }
 
     /// The instant `seconds` and `nanos` after the start of 1970 UTC; `nanos` may be in any range.
@@ -321,6 +331,18 @@ mod tests {
         check(&utc(date(-1, -11, 1)), "-0002-01-01 00:00:00 +0000 UTC");
         let clock = Fields { hour: 25, minute: -1, second: 61, nanosecond: -1, ..date(2024, 1, 1) };
         check(&utc(clock), "2024-01-02 01:00:00.999999999 +0000 UTC");
+    }
+
+    #[test]
+    fn instants_of_the_clock_are_exact() {
+        let clock = Clock::manual();
+        clock.advance(Duration::from_secs(5));
+        let (now, first) = (clock.now(), Time::of_instant(&clock, 1_000, Location::Utc));
+        clock.advance(Duration::from_millis(3));
+        let second = Time::of_instant(&clock, now, Location::Utc);
+        assert_eq!(second.sub(&first), 5 * SECOND - 1_000);
+        // Without the monotonic readings the machine's clock tells about the same.
+        assert!(first.utc().sub(&Time::now(&clock, Location::Utc)) < -4 * SECOND);
     }
 
     #[test]

@@ -21,7 +21,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicI8, Ordering};
 use std::time::{Duration, Instant};
 
-use jiff::Timestamp;
+pub use jiff::Timestamp;
 use jiff::tz::TimeZone;
 use parking_lot::Mutex;
 

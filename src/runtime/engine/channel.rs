@@ -196,7 +196,7 @@ impl VmData {
         let channel = self.channels.remove(id);
         if let Some(timer) = channel.timer {
             self.timers.cancel(timer.id);
-            self.processes[process].timers -= 1;
+            self.lose_timer(process);
         }
     }
 

@@ -1,7 +1,7 @@
 //! Compiled sources: bytecode made once per entry version, loaded once per VM.
 
 use std::ffi::CString;
-use std::sync::atomic::{AtomicBool, AtomicU32, Ordering};
+use std::sync::atomic::{AtomicU32, Ordering};
 
 use crate::core::registry::EntryId;
 use crate::infra::error::{Error, Result};
@@ -25,15 +25,19 @@ pub struct Definition {
 #[derive(Default)]
 pub struct Cost {
     ended: AtomicU32,
-    overstayed: AtomicBool,
+    overstays: AtomicU32,
 }
+
+/// One overstay in so many processes is the machine's doing, not the program's: a worker thread that
+/// the system took off its core looks like a process that overstays.
+const OVERSTAYS_EXCUSED: u32 = 50;
 
 /// Where a new process of a definition should go.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Habit {
-    /// Nobody has seen one end, or some were preempted: they may run in parallel.
+    /// Nobody has seen one end, or many were preempted: they may run in parallel.
     MayBeLong,
-    /// They have always ended without being preempted: best near whoever spawns them.
+    /// They end without being preempted, nearly always: best near whoever spawns them.
     Short,
 }
 
@@ -47,13 +51,17 @@ impl Cost {
 
     /// A process of this definition was preempted.
     pub fn on_overstay(&self) {
-        self.overstayed.store(true, Ordering::Relaxed);
+        let overstays = self.overstays.load(Ordering::Relaxed);
+        self.overstays.store(overstays.saturating_add(1), Ordering::Relaxed);
     }
 
     pub fn habit(&self) -> Habit {
-        let short =
-            self.ended.load(Ordering::Relaxed) > 0 && !self.overstayed.load(Ordering::Relaxed);
-        if short { Habit::Short } else { Habit::MayBeLong }
+        let ended = self.ended.load(Ordering::Relaxed);
+        let overstays = self.overstays.load(Ordering::Relaxed);
+        match ended > 0 && overstays <= ended / OVERSTAYS_EXCUSED {
+            true => Habit::Short,
+            false => Habit::MayBeLong,
+        }
     }
 }
 
@@ -134,5 +142,7 @@ mod tests {
         assert_eq!(cost.habit(), Habit::Short);
         cost.on_overstay();
         assert_eq!(cost.habit(), Habit::MayBeLong);
+        (0..OVERSTAYS_EXCUSED).for_each(|_| cost.on_end());
+        assert_eq!(cost.habit(), Habit::Short);
     }
 }

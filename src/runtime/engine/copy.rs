@@ -22,11 +22,25 @@ pub fn argument(l: State, index: c_int) -> Result<(), Raise> {
         Type::Table => table(l, l.abs(index), &mut Seen::default(), 0)?,
         Type::Userdata if l.is::<ErrorObject>(index) => l.push_value(index),
         Type::Userdata => match l.with::<PayloadObject, _>(index, |p| p.slot.share(l)) {
-            Some(slot) => slot.push(l),
+            Some(slot) => {
+                slot.push(l);
+                content(l)?;
+            }
             None => l.push_nil(),
         },
         _ => l.push_nil(),
     }
+    Ok(())
+}
+
+/// Replaces the value of a payload, on top, by a copy.
+fn content(l: State) -> Result<(), Raise> {
+    match l.type_of(-1) {
+        Type::Table => table(l, l.top(), &mut Seen::default(), 0)?,
+        _ if is_plain(l, -1) => return Ok(()),
+        _ => l.push_nil(),
+    }
+    l.remove(-2);
     Ok(())
 }
 

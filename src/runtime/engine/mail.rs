@@ -176,12 +176,7 @@ impl VmData {
             }
             Body::Exit(exit) => self.receive_notice(process, Notice::Exit(exit)),
             Body::LinkDown(exit) => self.link_down(process, exit),
-            Body::Terminate => {
-                if !self.processes[process].protected {
-                    let error = Error::internal("process terminated").with_retryable(None);
-                    self.kill(process, error);
-                }
-            }
+            Body::Kill(error) => self.kill(process, error),
         }
     }
 

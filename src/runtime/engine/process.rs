@@ -56,6 +56,8 @@ pub struct Process {
     pub listeners: Option<Box<Listeners>>,
     /// Packages of this process that wait in its lane; made when the first does.
     pub ticket: Option<Ticket>,
+    /// It has spawned a process that nobody knew yet to be short: see `pool`.
+    pub has_unknown_child: bool,
     /// Set when it is to end while it runs.
     pub killed: Option<Error>,
     pub extra: Option<Box<Extra>>,
@@ -91,6 +93,7 @@ impl Process {
             notices: VecDeque::new(),
             listeners: None,
             ticket: None,
+            has_unknown_child: false,
             killed: None,
             extra: None,
         }
@@ -277,12 +280,20 @@ pub fn step(vm: VmPointer<VmData>, id: u32) {
         }
     }
     let data = vm.get();
-    if data.is_deadlocked(id) {
-        let threads = data.processes[id].threads;
-        let error = Error::internal(format!(
-            "deadlock: all coroutines blocked with no pending operations (threads={threads})"
-        ));
-        data.end(id, Outcome::Error(error.with_retryable(None)));
+    data.suspects.push(id);
+    end_deadlocked(data);
+}
+
+/// Ends those processes under suspicion in which nothing can ever happen again.
+pub fn end_deadlocked(data: &mut VmData) {
+    while let Some(id) = data.suspects.pop() {
+        if data.is_deadlocked(id) {
+            let threads = data.processes[id].threads;
+            let error = Error::internal(format!(
+                "deadlock: all coroutines blocked with no pending operations (threads={threads})"
+            ));
+            data.end(id, Outcome::Error(error.with_retryable(None)));
+        }
     }
 }
 
@@ -305,6 +316,15 @@ fn result_of(thread: State) -> Outcome {
 }
 
 impl VmData {
+    /// A pending timer of one of the process's channels is gone.
+    pub fn lose_timer(&mut self, id: u32) {
+        let process = &mut self.processes[id];
+        process.timers -= 1;
+        if process.timers == 0 && process.stuck > 0 {
+            self.suspects.push(id);
+        }
+    }
+
     /// All coroutines wait for what can never come.
     fn is_deadlocked(&self, id: u32) -> bool {
         let Some(process) = self.processes.get(id) else { return false };

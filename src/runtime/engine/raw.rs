@@ -599,6 +599,11 @@ impl State {
         ffi!(ffi::lua_totalbytes(self.0, -1))
     }
 
+    /// The heap may grow to `percent` of what was alive before the next collection ends.
+    pub fn set_gc_goal(self, percent: c_int) {
+        ffi!(ffi::lua_gc(self.0, ffi::LUA_GCSETGOAL, percent));
+    }
+
     pub fn collect(self) {
         ffi!(ffi::lua_gc(self.0, ffi::LUA_GCCOLLECT, 0));
     }

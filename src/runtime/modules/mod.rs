@@ -10,6 +10,8 @@ pub mod io;
 pub mod logger;
 pub mod payload;
 pub mod process;
+#[cfg(test)]
+mod testing;
 pub mod time;
 
 use crate::runtime::engine::raw::State;

@@ -135,3 +135,25 @@ fn message_text(cx: &mut Cx) -> Ret {
     let topic = cx.string(-1)?;
     cx.str(&format!("process.Message{{topic={topic}}}"))
 }
+
+#[cfg(test)]
+mod tests {
+    use crate::runtime::modules::testing::check_lua;
+
+    #[test]
+    fn what_is_sent_in_a_payload_is_copied() {
+        check_lua(
+            r#"
+            local original = {inner = {1}}
+            local inbox = process.inbox()
+            process.send(process.pid(), "copy", payload.new(original))
+            local copy = inbox:receive():payload():data()
+            assert(copy ~= original and copy.inner ~= original.inner and copy.inner[1] == 1)
+            for _, value in {inbox, payload.new(payload.new(1))} do
+                process.send(process.pid(), "nothing", payload.new(value))
+                assert(inbox:receive():payload():data() == nil)
+            end
+            "#,
+        );
+    }
+}

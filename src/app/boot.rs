@@ -1,0 +1,217 @@
+//! Boot in four phases, and shutdown in the reverse order.
+//!
+//! 1. Infrastructure: [`infrastructure`](crate::app::infrastructure).
+//! 2. Components load, level by level: [`components`].
+//! 3. Activation: dispatcher frozen, context sealed, components started.
+//! 4. Entries: through the pipeline into the registry; then services marked `auto_start` start.
+//!
+//! A failure on the way stops what has been started, in reverse order.
+
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+use crate::app::components::{self, POOL, REGISTRY, SUPERVISOR};
+use crate::app::infrastructure::{Infrastructure, Options};
+use crate::core::dispatcher::Dispatcher;
+use crate::core::registry::{Entry, EntryId, Registry};
+use crate::infra::app_context::{AppContext, Key};
+use crate::infra::component::{Loader, Step};
+use crate::infra::error::{Error, Result};
+use crate::infra::logger::Logger;
+use crate::infra::transcoder::Value;
+use crate::runtime::pool::VmPool;
+use crate::system::finder::Finder;
+use crate::system::kernel::Kernel;
+use crate::system::supervisor::Supervisor;
+
+/// A running system.
+pub struct System {
+    infrastructure: Infrastructure,
+    loader: Loader,
+    pub kernel: Arc<Kernel>,
+    pub registry: Arc<Registry>,
+    pub finder: Arc<Finder>,
+    pub supervisor: Arc<Supervisor>,
+    pool: Arc<VmPool>,
+}
+
+/// Told now and then what a stop waits for: the service, how long it may still take, how long in
+/// all.
+pub type Progress<'a> = dyn FnMut(&[(EntryId, Duration, Duration)]) + 'a;
+
+impl System {
+    /// Phases 1 to 3.
+    pub fn boot(options: Options) -> Result<System> {
+        let began = Instant::now();
+        let mut infrastructure = Infrastructure::start(options)?;
+        let logger = infrastructure.logger.named("boot");
+        phase(&logger, "infrastructure", began.elapsed());
+        if infrastructure.scheduler.unpinned() > 0 {
+            logger.warn("workers could not be pinned to cores", []);
+        }
+        match activate(&infrastructure, &logger) {
+            Ok((loader, parts)) => Ok(System {
+                kernel: parts.kernel,
+                registry: parts.registry,
+                finder: parts.finder,
+                supervisor: parts.supervisor,
+                pool: parts.pool,
+                infrastructure,
+                loader,
+            }),
+            Err(error) => {
+                infrastructure.stop();
+                Err(error)
+            }
+        }
+    }
+
+    /// Phase 4: the entries become the registry's baseline, and `auto_start` services begin to start.
+    pub fn load(&self, entries: Vec<Entry>) -> Result<()> {
+        let began = Instant::now();
+        let logger = self.infrastructure.logger.named("boot");
+        let n_entries = entries.len() as i64;
+        for id in self.registry.load(entries)? {
+            logger.warn(
+                "entry defined more than once, the last wins",
+                [("entry", id.to_string().into())],
+            );
+        }
+        logger.debug("entries loaded", [("entries", Value::Int(n_entries))]);
+        phase(&logger, "entries", began.elapsed());
+        self.start_services();
+        Ok(())
+    }
+
+    /// Starts what is marked `auto_start`, with its dependencies. Does not wait.
+    fn start_services(&self) {
+        let is_marked = |entry: &Arc<Entry>| {
+            let lifecycle = entry.data.get("lifecycle");
+            lifecycle.and_then(|l| l.get("auto_start")).and_then(Value::as_bool) == Some(true)
+        };
+        let mut ids: Vec<EntryId> = ["process.host", "terminal.host", "process.service"]
+            .iter()
+            .flat_map(|kind| self.finder.of_kind(kind))
+            .filter(is_marked)
+            .map(|entry| entry.id.clone())
+            .collect();
+        ids.sort();
+        if ids.is_empty() {
+            return;
+        }
+        let logger = self.infrastructure.logger.named("supervisor");
+        self.supervisor.start_many(ids).then(move |outcome| {
+            for (id, error) in outcome.failed {
+                let fields =
+                    [("service", id.to_string().into()), ("error", error.to_string().into())];
+                logger.error("service did not start", fields);
+            }
+        });
+    }
+
+    /// Stops services, components and infrastructure. What is not done within `timeout` is left, with
+    /// a warning. `progress` is called once a second while services stop.
+    pub fn shut_down(mut self, timeout: Duration, progress: &mut Progress<'_>) {
+        let deadline = Instant::now() + timeout;
+        let logger = self.infrastructure.logger.named("shutdown");
+        let stopping = self.supervisor.stop_all();
+        loop {
+            let left = deadline.saturating_duration_since(Instant::now());
+            if left.is_zero() {
+                logger.warn("shutdown timeout, remaining work is abandoned", []);
+                break;
+            }
+            match stopping.wait_for(left.min(Duration::from_secs(1))) {
+                Some(outcome) => {
+                    for (id, error) in outcome.failed {
+                        let fields = [
+                            ("service", id.to_string().into()),
+                            ("error", error.to_string().into()),
+                        ];
+                        logger.debug("service did not stop cleanly", fields);
+                    }
+                    break;
+                }
+                None => progress(&self.supervisor.waiting_for()),
+            }
+        }
+        let observe = |step| log_step(&logger, step);
+        for error in self.loader.stop(&self.infrastructure.context, &observe) {
+            logger.error("component did not stop", [("error", error.to_string().into())]);
+        }
+        self.infrastructure.stop();
+        self.pool.close();
+    }
+
+    pub fn context(&self) -> &AppContext {
+        &self.infrastructure.context
+    }
+}
+
+struct Parts {
+    kernel: Arc<Kernel>,
+    registry: Arc<Registry>,
+    finder: Arc<Finder>,
+    supervisor: Arc<Supervisor>,
+    pool: Arc<VmPool>,
+}
+
+/// Phases 2 and 3.
+fn activate(infrastructure: &Infrastructure, logger: &Logger) -> Result<(Loader, Parts)> {
+    let context = &infrastructure.context;
+    let observe = |step| log_step(logger, step);
+    let began = Instant::now();
+    let loader = Loader::new(components::all(infrastructure))?;
+    loader.load(context, &observe)?;
+    phase(logger, "components", began.elapsed());
+
+    let began = Instant::now();
+    let dispatcher = part(context, &Dispatcher::KEY)?;
+    dispatcher.freeze();
+    context.seal();
+    loader.start(context, &observe)?;
+    phase(logger, "activation", began.elapsed());
+    let parts = Parts {
+        kernel: part(context, &Kernel::KEY)?,
+        registry: part(context, &REGISTRY)?,
+        finder: part(context, &Finder::KEY)?,
+        supervisor: part(context, &SUPERVISOR)?,
+        pool: part(context, &POOL)?,
+    };
+    Ok((loader, parts))
+}
+
+fn part<T: Send + Sync + 'static>(context: &AppContext, key: &Key<T>) -> Result<Arc<T>> {
+    context.get(key).ok_or_else(|| Error::internal(format!("{} was not loaded", key.name())))
+}
+
+fn phase(logger: &Logger, name: &str, took: Duration) {
+    logger.debug("boot phase done", [("phase", name.into()), ("took", text(took))]);
+}
+
+fn text(took: Duration) -> Value {
+    format!("{took:.1?}").into()
+}
+
+fn log_step(logger: &Logger, step: Step) {
+    match step {
+        Step::Loaded { name, level, took } => logger.debug(
+            "component loaded",
+            [("component", name.into()), ("level", Value::Int(level as i64)), ("took", text(took))],
+        ),
+        Step::Level { level, components, took } => logger.debug(
+            "level loaded",
+            [
+                ("level", Value::Int(level as i64)),
+                ("components", Value::Int(components as i64)),
+                ("took", text(took)),
+            ],
+        ),
+        Step::Started { name, took } => {
+            logger.debug("component started", [("component", name.into()), ("took", text(took))])
+        }
+        Step::Stopped { name, took } => {
+            logger.debug("component stopped", [("component", name.into()), ("took", text(took))])
+        }
+    }
+}

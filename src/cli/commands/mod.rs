@@ -1,0 +1,5 @@
+//! The commands, a file each: what was typed in, an exit code out.
+
+pub mod init;
+pub mod run;
+pub mod version;

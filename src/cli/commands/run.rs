@@ -1,0 +1,335 @@
+//! `wippy run`: boots the project, runs a process on the terminal if asked to, waits, shuts down.
+
+use std::io::IsTerminal;
+use std::path::Path;
+use std::sync::Arc;
+use std::time::Duration;
+
+use crate::app::boot::System;
+use crate::app::config_file::{self, Sources};
+use crate::app::exec;
+use crate::app::infrastructure::{LANE_MAX, Options};
+use crate::app::pipeline::disable::DisableRules;
+use crate::app::pipeline::link::Strictness;
+use crate::app::pipeline::{self, Plan, overrides};
+use crate::app::project::{self, FileProblem, LoadOptions, LockFile};
+use crate::app::shutdown::{OnSignal, Shutdown};
+use crate::cli::args::{GlobalArgs, RunArgs};
+use crate::cli::commands::version;
+use crate::cli::exec_spec::ExecSpec;
+use crate::cli::exit_code::ExitCode;
+use crate::cli::output;
+use crate::core::reactor::signal::{self, Signal};
+use crate::core::reactor::terminal::restore_terminal;
+use crate::core::registry::{Entry, EntryId};
+use crate::core::relay::Exit;
+use crate::core::scheduler::Options as SchedulerOptions;
+use crate::infra::clock::Clock;
+use crate::infra::config::Config;
+use crate::infra::duration;
+use crate::infra::error::{Error, Kind, Result};
+use crate::infra::event_bus::Pattern;
+use crate::infra::logger::{Level, Logger, Mode, Settings};
+use crate::infra::transcoder::Value;
+use crate::services::terminal::{TerminalSession, exit_code};
+
+/// How long a second signal waits for log lines on their way.
+const LAST_WORDS: Duration = Duration::from_millis(300);
+
+/// What to run besides the services.
+enum Target {
+    Nothing,
+    Exec(ExecSpec),
+    Command(String),
+}
+
+pub fn run(global: &GlobalArgs, args: RunArgs) -> Result<ExitCode> {
+    let args = &args;
+    let (target, program_args) = target(args)?;
+    let quiet = !matches!(target, Target::Nothing);
+    let logs =
+        !global.silent && (!quiet || global.verbose || global.very_verbose || global.console);
+    let config = configuration(global, args)?;
+    let logger = start_logger(global, &config, logs)?;
+    if logs {
+        output::raw(&version::banner());
+    }
+    let outcome = run_logged(args, target, &program_args, &config, &logger, global.console);
+    if let Err(error) = &outcome {
+        logger.error("start failed", [("error", error.to_string().into())]);
+    }
+    logger.flush();
+    outcome
+}
+
+fn target(args: &RunArgs) -> Result<(Target, Vec<String>)> {
+    let mut positional = args.args.clone();
+    if let Some(spec) = &args.exec {
+        let mut spec = ExecSpec::parse(spec)?;
+        if let Some(host) = &args.host {
+            let host = EntryId::parse(host);
+            if spec.host.as_ref().is_some_and(|named| *named != host) {
+                return Err(Error::invalid("two terminal hosts: one in --exec, another in --host"));
+            }
+            spec.host = Some(host);
+        }
+        return Ok((Target::Exec(spec), positional));
+    }
+    if positional.is_empty() {
+        return Ok((Target::Nothing, positional));
+    }
+    let command = positional.remove(0);
+    Ok((Target::Command(command), positional))
+}
+
+fn run_logged(
+    args: &RunArgs,
+    target: Target,
+    program_args: &[String],
+    config: &Config,
+    logger: &Logger,
+    is_console: bool,
+) -> Result<ExitCode> {
+    let entries = entries(args, &target, config, logger, is_console)?;
+    if let Target::Command(name) = &target
+        && name == "list"
+    {
+        list_commands(&entries);
+        return Ok(ExitCode::Success);
+    }
+    let system = System::boot(options(args, config, logger)?)?;
+    let shutdown = Arc::new(Shutdown::default());
+    let started = start(&system, args, entries, target, program_args, &shutdown, logger);
+    let session = match started {
+        Ok(session) => session,
+        Err(error) => {
+            stop(system, config, logger, None);
+            return Err(error);
+        }
+    };
+    shutdown.wait();
+    stop(system, config, logger, session);
+    Ok(ExitCode::Process(shutdown.code().into()))
+}
+
+/// Loads the registry, installs the signal handler and starts what was asked for.
+fn start(
+    system: &System,
+    args: &RunArgs,
+    entries: Vec<Entry>,
+    target: Target,
+    program_args: &[String],
+    shutdown: &Arc<Shutdown>,
+    logger: &Logger,
+) -> Result<Option<Arc<TerminalSession>>> {
+    install_signals(shutdown, logger)?;
+    system.load(entries)?;
+    logger.info("runtime ready", []);
+    let spec = match target {
+        Target::Nothing => return Ok(None),
+        Target::Exec(spec) => spec,
+        Target::Command(name) => {
+            let snapshot = system.registry.snapshot();
+            let all: Vec<_> = snapshot.entries().cloned().collect();
+            let entry = exec::named_command(&all, &name).ok_or_else(|| {
+                let hint = "Use 'wippy run list' to see available commands";
+                Error::not_found(format!("command \"{name}\" not found. {hint}"))
+            })?;
+            ExecSpec { host: args.host.as_deref().map(EntryId::parse), entry }
+        }
+    };
+    let host = exec::choose_host(system, spec.host.as_ref())?;
+    let session = Arc::new(TerminalSession::stdio(program_args.to_vec()));
+    let done = shutdown.clone();
+    let on_end = Box::new(move |exit: &Exit| {
+        let (code, message) = exit_code(&exit.outcome);
+        if let Some(message) = message {
+            output::note(&message);
+        }
+        done.request(code);
+    });
+    exec::start(system, &host, &spec.entry, program_args, session.clone(), on_end)?;
+    Ok(Some(session))
+}
+
+/// First signal: graceful. Second: at once, with the terminal restored and the log written.
+fn install_signals(shutdown: &Arc<Shutdown>, logger: &Logger) -> Result<()> {
+    let (shutdown, logger) = (shutdown.clone(), logger.clone());
+    signal::install(move |signal| {
+        if signal == Signal::Resize {
+            return;
+        }
+        if let OnSignal::LeaveNow(code) = shutdown.signal() {
+            restore_terminal();
+            logger.flush_for(LAST_WORDS);
+            std::process::exit(code);
+        }
+    })
+    .map_err(|error| Error::internal(format!("install signal handlers: {error}")))
+}
+
+fn stop(system: System, config: &Config, logger: &Logger, session: Option<Arc<TerminalSession>>) {
+    logger.info("shutting down", []);
+    if let Some(session) = &session {
+        session.close();
+    }
+    let timeout = nanos(config, "shutdown.timeout").unwrap_or(Duration::from_secs(30));
+    let mut said = false;
+    system.shut_down(timeout, &mut |waiting| {
+        if !said && std::io::stderr().is_terminal() && !waiting.is_empty() {
+            said = true;
+            output::note(&waiting_text(waiting));
+        }
+    });
+    drop(session);
+    restore_terminal();
+    logger.info("stopped", []);
+}
+
+/// `waiting for app:relay-service to stop, at most 9 s more; Ctrl+C leaves at once`.
+fn waiting_text(waiting: &[(EntryId, Duration, Duration)]) -> String {
+    let names: Vec<String> = waiting.iter().take(5).map(|(id, _, _)| id.to_string()).collect();
+    let more = match waiting.len().saturating_sub(names.len()) {
+        0 => String::new(),
+        n => format!(" and {n} more"),
+    };
+    let left = waiting.iter().map(|(_, left, _)| *left).max().unwrap_or_default();
+    let seconds = left.as_secs_f64().ceil();
+    let names = names.join(", ");
+    format!("waiting for {names}{more} to stop, at most {seconds} s more; Ctrl+C leaves at once")
+}
+
+// -- what goes in ----------------------------------------------------------------------------------
+
+fn configuration(global: &GlobalArgs, args: &RunArgs) -> Result<Config> {
+    let env = |name: &str| std::env::var(name).ok();
+    let mut flags: Vec<(&str, Value)> = Vec::new();
+    if global.event_streams {
+        flags.push(("logmanager.stream_to_events", Value::Bool(true)));
+    }
+    let sources = Sources {
+        files: &global.config,
+        profiles: &args.overrides.profiles,
+        defaults: &[],
+        flags: &flags,
+        sets: &args.overrides.sets,
+        env: &env,
+    };
+    Ok(config_file::load(&sources)?.config)
+}
+
+fn start_logger(global: &GlobalArgs, config: &Config, logs: bool) -> Result<Logger> {
+    let mode = match (logs, global.console, config.get_str("logger.encoding")) {
+        (false, _, _) => Mode::Silent,
+        (_, true, _) => Mode::Console,
+        (_, _, Some("json")) => Mode::Json,
+        _ => Mode::Default,
+    };
+    let verbose = global.verbose || global.very_verbose;
+    let configured = config.get_int("logmanager.min_level").and_then(Level::from_number);
+    let min_level = match verbose {
+        true => Level::Debug,
+        false => configured.filter(|level| *level > Level::Debug).unwrap_or(Level::Info),
+    };
+    let settings = Settings {
+        min_level,
+        stack_traces: global.very_verbose && !global.console,
+        propagate_downstream: config.get_bool("logmanager.propagate_downstream").unwrap_or(true),
+        stream_to_events: config.get_bool("logmanager.stream_to_events").unwrap_or(false),
+    };
+    Logger::start(mode, settings)
+        .map_err(|error| Error::internal(format!("start the logger: {error}")))
+}
+
+fn options(args: &RunArgs, config: &Config, logger: &Logger) -> Result<Options> {
+    let defaults = SchedulerOptions::default();
+    let configured = config.get_int("scheduler.workers").and_then(|n| usize::try_from(n).ok());
+    let workers =
+        args.workers.map(usize::from).or(configured.filter(|n| *n > 0)).unwrap_or(defaults.workers);
+    let lane_max = config.get_int("supervisor.host.buffer_size");
+    let node_name = config
+        .get_str("relay.node_name")
+        .map(str::to_owned)
+        .or_else(|| std::env::var("WIPPY_NODE_ID").ok())
+        .or_else(|| std::env::var("WIPPY_RELAY_NODE_NAME").ok())
+        .unwrap_or_default();
+    Ok(Options {
+        scheduler: SchedulerOptions { workers, ..defaults },
+        node_name,
+        lane_max: lane_max.and_then(|n| usize::try_from(n).ok()).unwrap_or(LANE_MAX),
+        logger: logger.clone(),
+        clock: Clock::real(),
+    })
+}
+
+fn nanos(config: &Config, key: &str) -> Option<Duration> {
+    let nanos = duration::parse(config.get_str(key)?).ok()?;
+    u64::try_from(nanos).ok().map(Duration::from_nanos)
+}
+
+/// The entries of the project, through the pipeline. Files that cannot be used are reported.
+fn entries(
+    args: &RunArgs,
+    target: &Target,
+    config: &Config,
+    logger: &Logger,
+    is_console: bool,
+) -> Result<Vec<Entry>> {
+    let lock = match LockFile::read(Path::new("wippy.lock")) {
+        Err(error) if *error.kind() == Kind::NotFound && matches!(target, Target::Nothing) => {
+            logger.info("no lock file found, starting with empty registry", []);
+            return Ok(Vec::new());
+        }
+        read => read?,
+    };
+    let matches = |pattern: &str, value: &str| Pattern::parse(pattern).matches(value);
+    let loaded =
+        project::load_entries(&lock, &LoadOptions { matches: &matches, require_modules: true })?;
+    report(&loaded.problems, is_console);
+    let overrides = overrides::collect(config, &args.overrides.overrides)?;
+    let disable = DisableRules::from_config(config)?;
+    let plan = Plan {
+        overrides: &overrides,
+        disable: &disable,
+        matches: &matches,
+        strictness: Strictness::Lenient,
+    };
+    let prepared = pipeline::run(loaded.entries, &plan)?;
+    for warning in loaded.warnings.iter().chain(&prepared.warnings) {
+        logger.warn(warning, []);
+    }
+    Ok(prepared.entries)
+}
+
+/// Dropped files are shown in every mode.
+fn report(problems: &[FileProblem], is_console: bool) {
+    for problem in problems {
+        output::problem(problem, is_console);
+    }
+}
+
+fn list_commands(entries: &[Entry]) {
+    let text = |entry: &Entry| {
+        let short = entry.meta.get("command").and_then(|c| c.get("short"));
+        let short = short.and_then(Value::as_str).unwrap_or_default().to_owned();
+        exec::command_name(entry).map(|name| (name.to_owned(), short, entry.id.to_string()))
+    };
+    let mut commands: Vec<_> = entries.iter().filter_map(text).collect();
+    commands.sort();
+    let mut out = String::new();
+    if commands.is_empty() {
+        out.push_str("No commands found.\n\nAn entry of kind process.lua becomes a command with\n");
+        out.push_str("`meta: { command: { name: greet, short: Say hello } }`.\n");
+    } else {
+        let widest = |f: fn(&(String, String, String)) -> &String| {
+            commands.iter().map(|c| f(c).chars().count()).max().unwrap_or(0)
+        };
+        let (names, shorts) = (widest(|c| &c.0), widest(|c| &c.1));
+        out.push_str("Available commands:\n\n");
+        for (name, short, id) in &commands {
+            out.push_str(&format!("  {name:names$}  {short:shorts$}  ({id})\n"));
+        }
+        out.push_str("\nRun with: wippy run <command>\n");
+    }
+    output::raw(&out);
+}

@@ -1,0 +1,120 @@
+//! `process.host` and `terminal.host`: where processes live.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use crate::core::pid::{HostId, Pid};
+use crate::core::registry::Entry;
+use crate::core::registry::decode::Fields;
+use crate::core::registry::listener::Listener;
+use crate::core::relay;
+use crate::infra::duration;
+use crate::infra::error::{Error, Kind, Result};
+use crate::system::host::{Host, HostKind};
+use crate::system::kernel::Kernel;
+use crate::system::supervisor::{LifecycleOptions, Service, ServiceEvents, Supervisor};
+
+/// The lifecycle options of an entry.
+pub fn lifecycle(entry: &Entry) -> Result<LifecycleOptions> {
+    let lifecycle = entry.data.get("lifecycle").cloned().unwrap_or_default();
+    LifecycleOptions::decode(&lifecycle, entry.id.ns(), duration::parse)
+}
+
+/// Takes the entries of both kinds of hosts.
+pub struct HostListener {
+    pub kernel: Arc<Kernel>,
+    pub relay: Arc<relay::Node>,
+    pub supervisor: Arc<Supervisor>,
+}
+
+impl Listener for HostListener {
+    fn add(&self, entry: &Entry) -> Result<()> {
+        let kind = match entry.kind.as_str() {
+            "terminal.host" => HostKind::Terminal,
+            _ => HostKind::Processes,
+        };
+        let isolated = match (kind, entry.data.is_nil()) {
+            (HostKind::Processes, false) => decode_host(entry)?,
+            _ => false,
+        };
+        let options = lifecycle(entry)?;
+        let host = Arc::new(Host::new(HostId::intern(&entry.id.to_string()), kind, isolated));
+        let service = Arc::new(HostService {
+            host: host.clone(),
+            kernel: self.kernel.clone(),
+            relay: self.relay.clone(),
+        });
+        // Known from now on, so that a spawn says "not running" rather than "not found".
+        self.kernel.hosts.insert(host);
+        self.supervisor.register(entry.id.clone(), service, options, Vec::new());
+        Ok(())
+    }
+
+    fn update(&self, old: &Entry, new: &Entry) -> Result<()> {
+        self.delete(old)?;
+        self.add(new)
+    }
+
+    fn delete(&self, entry: &Entry) -> Result<()> {
+        self.supervisor.remove(vec![entry.id.clone()]);
+        self.kernel.hosts.remove(HostId::intern(&entry.id.to_string()));
+        Ok(())
+    }
+}
+
+/// Checks the `host:` section; tells whether each process gets a VM to itself.
+///
+/// Sizes of queues and the number of workers are hints that this runtime does not need: its workers
+/// serve all hosts, its queues grow.
+fn decode_host(entry: &Entry) -> Result<bool> {
+    let Some(host) = Fields::new(entry)?.opt_fields("host")? else { return Ok(false) };
+    for (field, what) in [
+        ("workers", "workers"),
+        ("queue_size", "queue size"),
+        ("local_queue_size", "local queue size"),
+    ] {
+        if host.opt_int(field)?.is_some_and(|n| n < 0) {
+            return Err(Error::invalid(format!("{what} must be greater than 0")));
+        }
+    }
+    Ok(host.opt_bool("isolated")?.unwrap_or(false))
+}
+
+/// A host as the supervisor runs it.
+struct HostService {
+    host: Arc<Host>,
+    kernel: Arc<Kernel>,
+    relay: Arc<relay::Node>,
+}
+
+impl Service for HostService {
+    fn start(&self, events: ServiceEvents) -> Result<()> {
+        self.relay.attach_host(self.host.id, relay::node::Host::Processes)?;
+        self.host.run();
+        events.started();
+        Ok(())
+    }
+
+    /// No new processes; those that live are asked to end, and are waited for.
+    fn stop(&self, events: ServiceEvents, _limit: Duration) {
+        let (relay, id) = (self.relay.clone(), self.host.id);
+        self.host.stop(Box::new(move || {
+            relay.detach_host(id);
+            events.stopped();
+        }));
+        for pid in self.kernel.table().on_host(self.host.id) {
+            // It may have ended meanwhile.
+            let _ = self.kernel.cancel(Pid::NONE, pid, "scheduler shutdown");
+        }
+    }
+
+    /// Whoever is left ends now.
+    fn kill(&self) {
+        for pid in self.kernel.table().on_host(self.host.id) {
+            let error = Error::new(Kind::Canceled, "context canceled").with_retryable(None);
+            let _ = self.kernel.kill(Pid::NONE, pid, error);
+        }
+        self.relay.detach_host(self.host.id);
+        self.host.stopped();
+    }
+}

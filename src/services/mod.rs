@@ -1,0 +1,5 @@
+//! Services: entry kinds that do things. They know processes by PID and hosts by id, and no Lua.
+
+pub mod host;
+pub mod process_service;
+pub mod terminal;
