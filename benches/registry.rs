@@ -14,7 +14,7 @@ fn id(n: usize) -> EntryId {
 }
 
 fn entry(n: usize) -> Entry {
-    let kind = if n % 10 == 0 { "registry.entry" } else { "ns.definition" };
+    let kind = if n.is_multiple_of(10) { "registry.entry" } else { "ns.definition" };
     let meta = Map::from_iter([("group".to_owned(), Value::Int((n % 50) as i64))]);
     Entry { id: id(n), kind: kind.to_owned(), meta, data: Value::Nil }
 }

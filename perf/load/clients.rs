@@ -42,11 +42,15 @@ impl<T: Receive> Sink for Ear<T> {
 
 /// Messages to the PIDs of clients go to `receiver` from here on.
 pub fn attach(node: &Node, receiver: Arc<impl Receive + 'static>) -> Result<()> {
-    node.relay.attach_host(HostId::intern(CLIENTS), Host::Sink(Arc::new(Ear(receiver))))
+    node.kernel
+        .mailbox
+        .router()
+        .local()
+        .attach_host(HostId::intern(CLIENTS), Host::Sink(Arc::new(Ear(receiver))))
 }
 
 pub fn detach(node: &Node) {
-    node.relay.detach_host(HostId::intern(CLIENTS));
+    node.kernel.mailbox.router().local().detach_host(HostId::intern(CLIENTS));
 }
 
 /// A number among the values of a message.

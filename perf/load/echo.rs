@@ -24,7 +24,8 @@ use crate::{HOST, Run};
 const RELAY: &str = r#"
     local function main()
       local inbox, events = process.inbox(), process.events()
-      local cases = { inbox:case_receive(), events:case_receive() }
+      -- The first ready case wins: with the inbox in front, a full one would let the EXITs pile up.
+      local cases = { events:case_receive(), inbox:case_receive() }
       while true do
         local result = channel.select(cases)
         if result.channel == events then
