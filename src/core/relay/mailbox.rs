@@ -21,9 +21,11 @@ use crate::core::vm::VmCell;
 /// FNV-1a, 32 bits, of the text of a sender's PID. (The `fnv` crate has the 64-bit form only, which
 /// would give other lanes than the specification's.)
 pub fn lane_hash(sender: Pid) -> u32 {
-    sender
-        .text()
-        .as_bytes()
+    fnv1a_32(sender.text().as_bytes())
+}
+
+pub(super) fn fnv1a_32(bytes: &[u8]) -> u32 {
+    bytes
         .iter()
         .fold(0x811c_9dc5_u32, |hash, &byte| (hash ^ u32::from(byte)).wrapping_mul(0x0100_0193))
 }

@@ -253,14 +253,14 @@ impl Worker {
         }
     }
 
-    /// Sleeps until woken or until a timer is due. `true`: woken by somebody who counts us as
-    /// searching.
+    /// Sleeps until woken or until a timer is due. `true`: we count as searching.
     fn sleep(&mut self) -> bool {
         let idle = &self.shared.idle;
         idle.sleep(self.index);
         // After having been counted asleep: whoever pushed before saw nobody to wake.
         if self.shared.has_work() || self.shared.stopping() {
-            return idle.awake(self.index);
+            idle.awake_to_search(self.index);
+            return true;
         }
         let timeout = self.timers.peek().map(|Reverse(first)| {
             // A millisecond is the resolution of the sleep: round up, never wake too early.
