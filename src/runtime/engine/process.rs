@@ -265,7 +265,9 @@ pub fn step(vm: VmPointer<VmData>, id: u32) -> bool {
                 return false;
             }
             Ran::Finished => {
-                data.free_coroutine(next);
+                let (thread, _anchor) = data.free_coroutine(next);
+                // Its results go nowhere; left there, they would make it look as if not yet begun.
+                thread.set_top(0);
             }
             Ran::Failed => {
                 let thread = data.coroutines[next].thread;
