@@ -124,7 +124,6 @@ impl VmCell {
     }
 
     /// Adds a message if there is room, else gives it back.
-    #[expect(clippy::result_large_err, reason = "the caller keeps the package")]
     pub fn try_post(&self, package: Package) -> Result<(), Package> {
         let mut incoming = self.incoming.lock();
         if incoming.len() >= self.incoming_max && !package.body.is_lifecycle() {

@@ -66,14 +66,12 @@ impl Kernel {
     }
 
     /// Asks a process to end.
-    #[expect(clippy::result_large_err, reason = "the package goes back to its sender")]
     pub fn cancel(&self, from: Pid, to: Pid, reason: &str) -> Result<(), Refused> {
         let body = Body::Cancel { reason: reason.into() };
         self.mailbox.send_from_outside(Package { from, to, body })
     }
 
     /// Ends a process with `error`, whatever it does.
-    #[expect(clippy::result_large_err, reason = "the package goes back to its sender")]
     pub fn kill(&self, from: Pid, to: Pid, error: Error) -> Result<(), Refused> {
         self.mailbox.send_from_outside(Package { from, to, body: Body::Kill(error) })
     }

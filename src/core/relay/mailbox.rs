@@ -91,7 +91,6 @@ impl Mailbox {
 
     /// Sends for a process. `ticket` is the sender's; `resume` makes its continuation, and is
     /// called only for [`Posted::Suspend`].
-    #[expect(clippy::result_large_err, reason = "the package goes back to its sender")]
     pub fn send(
         &self,
         package: Package,
@@ -112,7 +111,6 @@ impl Mailbox {
     }
 
     /// Sends for a part of the runtime that is no process and cannot be suspended.
-    #[expect(clippy::result_large_err, reason = "the package goes back to its sender")]
     pub fn send_from_outside(&self, package: Package) -> Result<(), Refused> {
         self.router.route(package)
     }
@@ -199,7 +197,6 @@ impl Mailbox {
 
     /// `Err`: no room, try again when the target's VM has run. A target that has ended takes its
     /// package with it.
-    #[expect(clippy::result_large_err, reason = "the package stays in the lane")]
     fn deliver(&self, lane: usize, package: Package) -> Result<(), Package> {
         let package = match self.router.route(package) {
             Ok(()) => return Ok(()),

@@ -16,7 +16,6 @@ use crate::infra::error::{Error, Kind, Result};
 /// Something that takes packages for PIDs that are not processes, such as a control mailbox.
 pub trait Sink: Send + Sync {
     /// Takes the package, or gives it back. Must not block.
-    #[expect(clippy::result_large_err, reason = "the package goes back to its sender")]
     fn deliver(&self, package: Package) -> Result<(), Refused>;
 }
 
@@ -82,7 +81,6 @@ impl Node {
     }
 
     /// Delivers to a process of this node and wakes its VM, or to a sink.
-    #[expect(clippy::result_large_err, reason = "the package goes back to its sender")]
     pub fn deliver(&self, package: Package) -> Result<(), Refused> {
         if self.closed.load(Ordering::Acquire) {
             return Err(Refused { package, reason: Refusal::Closed });

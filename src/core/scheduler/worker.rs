@@ -142,8 +142,8 @@ impl Worker {
     /// The next VM to run: own queue, injector, and for a searching worker the others' queues.
     fn next(&mut self, searching: bool) -> Option<VmRef> {
         self.turns = self.turns.wrapping_add(1);
-        if self.turns % INJECTOR_FIRST == 0
-            && let Some(vm) = self.from_injector()
+        if self.turns.is_multiple_of(INJECTOR_FIRST)
+            && let Some(vm) = self.take_injected()
         {
             return Some(vm);
         }
@@ -151,7 +151,7 @@ impl Worker {
         if own.is_some() {
             return own;
         }
-        if let Some(vm) = self.from_injector() {
+        if let Some(vm) = self.take_injected() {
             return Some(vm);
         }
         if !searching {
@@ -160,7 +160,7 @@ impl Worker {
         (0..SEARCHES).find_map(|_| self.steal())
     }
 
-    fn from_injector(&self) -> Option<VmRef> {
+    fn take_injected(&self) -> Option<VmRef> {
         loop {
             match self.shared.injector.steal() {
                 Steal::Success(vm) => return Some(vm),
@@ -194,7 +194,7 @@ impl Worker {
                 return stolen;
             }
         }
-        self.from_injector()
+        self.take_injected()
     }
 
     fn run_vm(&mut self, vm: VmRef, now: Nanos) {

@@ -70,6 +70,9 @@ pub struct Break {
 }
 
 /// Luau's hook: called for each enclosing coroutine as a break passes it, with the resumer's state.
+///
+/// # Safety
+/// For Luau to call, in a VM that is entered.
 pub unsafe extern "C-unwind" fn on_break(resumer: *mut lua_State, _: *mut mlua::ffi::lua_Debug) {
     // SAFETY: Luau calls its hook with a live state of the running VM.
     let resumer = unsafe { State::from_raw(resumer) };
@@ -77,6 +80,9 @@ pub unsafe extern "C-unwind" fn on_break(resumer: *mut lua_State, _: *mut mlua::
 }
 
 /// Luau's interrupt, armed by the ticker: breaks the running thread where that is possible.
+///
+/// # Safety
+/// For Luau to call, in a VM that is entered.
 pub unsafe extern "C-unwind" fn on_interrupt(l: *mut lua_State, gc: c_int) {
     if gc >= 0 {
         return;

@@ -116,6 +116,10 @@ pub enum Status {
     Failed,
 }
 
+/// Something raised: the error is on top of the stack.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Raised;
+
 /// Host data inside a tagged userdata.
 ///
 /// Tags are unique per type. The destructor of `Self` runs as a finalizer, see contract 4.
@@ -235,10 +239,10 @@ impl State {
         ffi!(ffi::lua_isyieldable(self.0)) != 0
     }
 
-    pub fn pcall(self, arguments: c_int, results: c_int) -> Result<(), ()> {
+    pub fn pcall(self, arguments: c_int, results: c_int) -> Result<(), Raised> {
         match ffi!(ffi::lua_pcall(self.0, arguments, results, 0)) {
             ffi::LUA_OK => Ok(()),
-            _ => Err(()),
+            _ => Err(Raised),
         }
     }
 
@@ -248,11 +252,11 @@ impl State {
     }
 
     /// Loads bytecode as a function whose globals are those of this thread.
-    pub fn load(self, name: &CStr, bytecode: &[u8]) -> Result<(), ()> {
+    pub fn load(self, name: &CStr, bytecode: &[u8]) -> Result<(), Raised> {
         let data = bytecode.as_ptr().cast::<c_char>();
         match ffi!(ffi::luau_load(self.0, name.as_ptr(), data, bytecode.len(), 0)) {
             ffi::LUA_OK => Ok(()),
-            _ => Err(()),
+            _ => Err(Raised),
         }
     }
 
