@@ -61,7 +61,8 @@ macro_rules! programs {
 }
 
 programs! {
-    base: assert globals metatables package pairs pcall print require select tonumber tostring types;
+    base: assert globals metatables package pairs pcall print require select tonumber tostring types
+        xpcall;
     channel: close new receive select send stress;
     coroutine: blocking preemption refused resume spawn wrap;
     errors: call_stack concat crossing is locked new wrap;

@@ -1,9 +1,9 @@
 //! The base library: what Luau has, with the differences of specification 02, sections 1 and 2.
 //!
-//! Most functions are Luau's own. Some are wrapped: a look at the arguments, then Luau's function in
-//! the same frame. All tables in here are read-only and shared by the processes of a VM.
+//! Most functions are Luau's own. Some are wrapped: a look at the arguments, then Luau's function
+//! in the same frame. All tables in here are read-only and shared by the processes of a VM.
 //!
-//! Left as Luau has it: error texts of its functions, and functions it has beyond the specification.
+//! Left as Luau has it: error texts of its functions, and functions beyond the specification.
 
 mod math;
 mod numbers;
@@ -58,6 +58,9 @@ pub const OVERRIDDEN: &[&str] = &[
     "bit32.countrz",
     "bit32.byteswap",
 ];
+
+/// Bytes that Luau allows a string to have.
+const STRING_MAX: usize = 1 << 30;
 
 /// Fills the base environment, the table on top of the stack.
 pub fn fill(l: State) {
@@ -132,7 +135,7 @@ fn assert(cx: &mut Cx) -> Ret {
     }
 }
 
-/// `require(name)`: the global `name` of the process, which `modules:` and `imports:` have put there.
+/// `require(name)`: the global `name` of the process, put there by `modules:` and `imports:`.
 fn require(cx: &mut Cx) -> Ret {
     let name = cx.string(1)?;
     let l = cx.l;

@@ -9,8 +9,8 @@ use crate::runtime::engine::{Cx, Ret};
 /// How far up the calling Lua function is looked for: `pcall(print, ...)` is one level more.
 const LEVELS_MAX: c_int = 8;
 
-/// `print(...)`: the texts joined by spaces, with `pid` and `location`. If nobody listens nothing is
-/// done, not even `__tostring` runs.
+/// `print(...)`: the texts joined by spaces, with `pid` and `location`. If nobody listens nothing
+/// is done, not even `__tostring` runs.
 pub(super) fn print(cx: &mut Cx) -> Ret {
     if !cx.vm().kernel.logger.enabled(Level::Info) {
         return cx.nothing();

@@ -8,6 +8,7 @@ use std::ffi::{CStr, c_int};
 
 use crate::runtime::engine::raw::{State, Type};
 use crate::runtime::engine::{Cx, Raise, Ret, error, host, set_functions};
+use crate::runtime::modules::base::STRING_MAX;
 use crate::runtime::modules::base::numbers::checked;
 
 /// Wrapped without further differences.
@@ -26,9 +27,6 @@ const WRAPPED: &[&CStr] = &[
     c"sub",
     c"unpack",
 ];
-
-/// What Luau allows a string to have.
-const LENGTH_MAX: f64 = (1 << 30) as f64;
 
 pub(super) fn open(l: State) {
     super::push_library(l, "string");
@@ -106,7 +104,7 @@ fn text(l: State, index: c_int) {
 /// `string.rep`: a count beyond what Luau reads as an integer is too large, not zero.
 fn repeat(l: State) -> Option<c_int> {
     texts(l);
-    let too_many = l.number(2).is_some_and(|count| count > LENGTH_MAX);
+    let too_many = l.number(2).is_some_and(|count| count > STRING_MAX as f64);
     if too_many && l.type_of(1) == Type::String && l.raw_len(1) > 0 {
         l.raise_message("resulting string too large");
     }

@@ -5,6 +5,7 @@ use std::ffi::c_int;
 use crate::runtime::engine::error;
 use crate::runtime::engine::raw::{State, Type};
 use crate::runtime::engine::{Cx, Raise, Ret, host, set_functions};
+use crate::runtime::modules::base::STRING_MAX;
 
 /// Room made in advance: a hint beyond this is cut, the table grows anyway.
 const ROOM_MAX: f64 = (1 << 20) as f64;
@@ -60,7 +61,7 @@ fn concat(cx: &mut Cx) -> Ret {
     let mut joined = Vec::new();
     for n in from..=to {
         if n > from {
-            joined.extend_from_slice(separator);
+            append(&mut joined, separator)?;
         }
         let found = match usize::try_from(n) {
             Ok(n) if n <= i32::MAX as usize => l.raw_get_index(1, n),
@@ -71,10 +72,10 @@ fn concat(cx: &mut Cx) -> Ret {
         };
         match found {
             Type::String | Type::Number => {
-                joined.extend_from_slice(l.bytes(-1).unwrap_or_default());
+                append(&mut joined, l.bytes(-1).unwrap_or_default())?;
             }
             _ => match error::message(l, -1) {
-                Some(message) => joined.extend_from_slice(message.as_bytes()),
+                Some(message) => append(&mut joined, message.as_bytes())?,
                 None => return Err(not_a_text(l, n)),
             },
         }
@@ -82,6 +83,15 @@ fn concat(cx: &mut Cx) -> Ret {
     }
     l.push_bytes(&joined);
     cx.values(1)
+}
+
+/// Too much to hold is an error of the program, not the end of all of them.
+fn append(joined: &mut Vec<u8>, text: &[u8]) -> Result<(), Raise> {
+    if joined.len() + text.len() > STRING_MAX || joined.try_reserve(text.len()).is_err() {
+        return Err("resulting string too large".into());
+    }
+    joined.extend_from_slice(text);
+    Ok(())
 }
 
 fn not_a_text(l: State, n: i64) -> Raise {
