@@ -148,6 +148,8 @@ impl Cx {
 
 impl VmData {
     pub fn new_coroutine(&mut self, process: u32, thread: State, anchor: Anchor) -> u32 {
+        // A program may have the thread, but must not resume it.
+        thread.set_managed();
         self.generation = self.generation.wrapping_add(1);
         let first = self.processes[process].coroutines;
         let id = self.coroutines.insert(Coroutine {

@@ -231,8 +231,9 @@ fn publish(data: &mut VmData, cell: &Arc<VmCell>, id: u32, spec: &Spec) -> Resul
     Ok(())
 }
 
-/// Gives a process its turn: its ready coroutines run until each waits, or it is preempted.
-pub fn step(vm: VmPointer<VmData>, id: u32) {
+/// Gives a process its turn: its ready coroutines run until each waits, or it is preempted. `true`:
+/// it took its whole quantum.
+pub fn step(vm: VmPointer<VmData>, id: u32) -> bool {
     let mut switches = 0;
     loop {
         let data = vm.get();
@@ -245,7 +246,7 @@ pub fn step(vm: VmPointer<VmData>, id: u32) {
         data.running = NONE;
         if let Some(error) = data.processes[id].killed.take() {
             data.end(id, Outcome::Error(error));
-            return;
+            return false;
         }
         match ran {
             Ran::Suspended => {}
@@ -256,32 +257,35 @@ pub fn step(vm: VmPointer<VmData>, id: u32) {
                 // First in its process, last in the VM: no other coroutine of the process runs
                 // before this one blocks.
                 data.requeue_first(next);
-                return;
+                return true;
             }
             Ran::Finished if data.processes[id].main == next => {
                 let outcome = result_of(data.coroutines[next].thread);
                 data.end(id, outcome);
-                return;
+                return false;
             }
             Ran::Finished => {
-                data.free_coroutine(next);
+                let (thread, _anchor) = data.free_coroutine(next);
+                // Its results go nowhere; left there, they would make it look as if not yet begun.
+                thread.set_top(0);
             }
             Ran::Failed => {
                 let thread = data.coroutines[next].thread;
                 let problem = error::from_raised(thread, -1);
                 data.end(id, Outcome::Error(problem));
-                return;
+                return false;
             }
         }
         switches += 1;
         if switches >= STEP_SWITCHES && data.processes[id].ready_first != NONE {
             data.make_ready(id);
-            return;
+            return false;
         }
     }
     let data = vm.get();
     data.suspects.push(id);
     end_deadlocked(data);
+    false
 }
 
 /// Ends those processes under suspicion in which nothing can ever happen again.

@@ -473,10 +473,10 @@ impl Vm for LuaVm {
             process::end_deadlocked(self.data.get());
             let mut runs = 0;
             while let Some(id) = self.data.get().next_ready() {
-                process::step(self.data, id);
+                let overstayed = process::step(self.data, id);
                 self.deliver_local();
                 runs += 1;
-                if runs >= RUNS_PER_LOOK {
+                if overstayed || runs >= RUNS_PER_LOOK {
                     now = self.data.get().now();
                     if now >= slice.until {
                         more = true;
