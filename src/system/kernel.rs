@@ -2,6 +2,7 @@
 
 use std::sync::{Arc, OnceLock, Weak};
 
+use crate::core::dispatcher::Dispatcher;
 use crate::core::pid::{Pid, PidGen};
 use crate::core::process::ProcessTable;
 use crate::core::relay::{Body, Mailbox, Package, Refused};
@@ -24,6 +25,8 @@ pub struct Kernel {
     pub hosts: Arc<Hosts>,
     pub factory: Arc<Factory>,
     pub lifecycle: Arc<Lifecycle>,
+    /// What coroutines wait for outside their VM.
+    pub dispatcher: Arc<Dispatcher>,
     pub logger: Logger,
     /// Set once, when the runtime layer has its VMs.
     pub spawner: OnceLock<Weak<dyn Spawner>>,

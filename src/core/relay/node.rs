@@ -10,7 +10,6 @@ use crate::core::pid::{HostId, NodeId};
 use crate::core::process::ProcessTable;
 use crate::core::relay::package::{Package, Refusal, Refused};
 use crate::core::scheduler::Handle;
-use crate::core::vm::VmCell;
 use crate::infra::error::{Error, Kind, Result};
 
 /// Something that takes packages for PIDs that are not processes, such as a control mailbox.
@@ -35,9 +34,6 @@ pub struct Node {
     hosts: RwLock<FxHashMap<HostId, Host>>,
     closed: AtomicBool,
 }
-
-/// Where a package went: to a VM that has been woken, or to a sink.
-pub type Delivered = Option<Arc<VmCell>>;
 
 impl Node {
     pub fn new(id: NodeId, table: Arc<ProcessTable>, scheduler: Handle) -> Node {
@@ -69,10 +65,6 @@ impl Node {
 
     pub fn detach_host(&self, id: HostId) {
         self.hosts.write().remove(&id);
-    }
-
-    pub fn has_host(&self, id: HostId) -> bool {
-        self.hosts.read().contains_key(&id)
     }
 
     /// After this, every send fails.

@@ -10,7 +10,7 @@
 //!   not starved), then the other workers, beginning with a random one. It looks several times before
 //!   it sleeps, and at most half of the workers search at once.
 //! - *Who wakes whom*: a worker that queues a VM for itself wakes nobody while that VM is the only one
-//!   waiting, since it will get to it soon; the ticker ([`quantum`]) wakes a sleeper if "soon" takes
+//!   waiting, since it will get to it soon; the ticker (`quantum.rs`) wakes a sleeper if "soon" takes
 //!   longer than a tick.
 //! - *Slices*: a VM runs until it has nothing ready or its slice ends, then goes to the back of the
 //!   queue. A process that overstays inside a slice is interrupted by the ticker.
@@ -113,11 +113,6 @@ impl Handle {
 
     pub fn workers(&self) -> usize {
         self.shared.options.workers
-    }
-
-    /// Is the calling thread one of this scheduler's workers?
-    pub fn on_worker(&self) -> bool {
-        worker::is_local(&self.shared)
     }
 
     /// Counters of each worker, in order.

@@ -45,10 +45,6 @@ pub(crate) fn push_local(shared: &Shared, vm: VmRef) -> Result<usize, VmRef> {
     })
 }
 
-pub(crate) fn is_local(shared: &Shared) -> bool {
-    LOCAL.with_borrow(|local| local.as_ref().is_some_and(|l| std::ptr::eq(&*l.shared, shared)))
-}
-
 pub(crate) fn main(
     shared: Arc<Shared>,
     index: usize,

@@ -2,11 +2,14 @@
 //!
 //! A managed coroutine may resume user coroutines, nested to any depth. When a host function inside
 //! suspends, Luau breaks out through all of them; [`Coroutine::inner`] is then the thread that waits
-//! and `parents` the chain of its resumers, innermost first. [`VmData::resume`] goes on inside out.
+//! and `parents` the chain of its resumers, innermost first. [`run`] goes on inside out.
 
+use std::any::Any;
 use std::ffi::c_int;
 
+use crate::core::dispatcher::{Command, CommandId, Completion};
 use crate::core::reactor::timers::TimerId;
+use crate::core::vm::{Answer, Event};
 use crate::infra::error::Error;
 use crate::runtime::engine::raw::{Anchor, State, Status, VmPointer, lua_State};
 use crate::runtime::engine::select::Cases;
@@ -28,7 +31,7 @@ pub enum Wait {
 }
 
 /// Pushes the results of a completed command onto the thread that waits; returns their number.
-pub type Finish = fn(&mut VmData, State, Result<crate::core::vm::Answer, Error>) -> c_int;
+pub type Finish = fn(&mut VmData, State, Result<Answer, Error>) -> c_int;
 
 pub struct Coroutine {
     pub thread: State,
@@ -143,6 +146,25 @@ impl Cx {
         vm.enqueue(running);
         vm.broke.inner = Some(l);
         Ok(Done::Suspended)
+    }
+
+    /// Has a command done by whoever handles it; the coroutine waits, then `finish` makes its
+    /// results of the answer, an [`Answer::Boxed`].
+    pub fn command(&mut self, id: CommandId, args: Box<dyn Any + Send>, finish: Finish) -> Ret {
+        self.suspendable()?;
+        let (from, tag) = (self.self_pid(), self.tag());
+        let vm = self.vm();
+        let kernel = vm.kernel.clone();
+        let cell = vm.cell().ok_or("no VM runs here")?;
+        let scheduler = kernel.scheduler.clone();
+        let completion = Completion::new(move |answer| {
+            let result = answer.map(Answer::Boxed);
+            cell.post(Event::Done { pid: from, tag, result });
+            scheduler.notify(&cell);
+        });
+        // An answer that comes at once waits in the VM's queue until this coroutine waits for it.
+        kernel.dispatcher.dispatch(Command { id, from, args, completion });
+        self.suspend(Wait::Command(finish))
     }
 
     /// A tag for a command of the running coroutine.

@@ -228,11 +228,6 @@ impl State {
         status(ffi!(ffi::lua_resume_(self.0, std::ptr::null_mut(), arguments)))
     }
 
-    /// Goes on with a suspended thread by raising the value on top of its stack.
-    pub fn resume_error(self) -> Status {
-        status(ffi!(ffi::lua_resumeerror(self.0, std::ptr::null_mut())))
-    }
-
     /// May the running function be suspended here?
     #[inline]
     pub fn is_yieldable(self) -> bool {
