@@ -312,6 +312,21 @@ fn arguments_reach_the_process() {
 }
 
 #[test]
+fn a_terminal_host_may_hide_the_log() {
+    let run = |hide: &str| {
+        let project = Project::cli("require('logger'):info('from the program')");
+        let index = fs::read_to_string(project.path().join("src/_index.yaml")).expect("read");
+        let hiding = format!("kind: terminal.host\n    hide_logs: {hide}");
+        let project =
+            project.file("src/_index.yaml", &index.replace("kind: terminal.host", &hiding));
+        parts(&project.run(&["run", "-v", "-x", "app:cli"], "")).2
+    };
+    assert!(run("false").contains("from the program"));
+    let hidden = run("true");
+    assert!(!hidden.contains("from the program") && hidden.contains("stopped"), "{hidden}");
+}
+
+#[test]
 fn input_is_bytes_of_any_length() {
     let project = Project::cli(
         "local io = require('io') while true do local line, err = io.readline() \

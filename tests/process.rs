@@ -27,6 +27,14 @@ fn check(programs: &[(&str, &str)]) {
 
 fn run(programs: &[(&str, &str)], isolated: bool) -> Result<Value, Error> {
     let scheduler = SchedulerOptions { workers: 2, ..SchedulerOptions::default() };
+    run_on(scheduler, programs, isolated)
+}
+
+fn run_on(
+    scheduler: SchedulerOptions,
+    programs: &[(&str, &str)],
+    isolated: bool,
+) -> Result<Value, Error> {
     let node = Node::start(Options { scheduler, ..Options::default() })?;
     node.add_host("app:host", HostKind::Processes, isolated)?;
     for (name, body) in programs {
@@ -473,4 +481,27 @@ fn a_burst_of_children_all_report() {
             assert(sum == n * (n + 1) / 2)"#,
         ),
     ]);
+}
+
+#[test]
+fn code_that_cannot_be_suspended_ends_in_an_error() {
+    let programs: &[(&str, &str)] = &[
+        ("sort", "table.sort({3, 2, 1}, function() while true do end end)"),
+        ("match", "return (('a'):rep(300000)):find('.-b')"),
+        (
+            "main",
+            r#"
+            local events = process.events()
+            for _, name in ipairs({"sort", "match"}) do
+                assert(process.spawn_monitored("app:" .. name, "app:host"))
+            end
+            for _ = 1, 2 do
+                local text = events:receive().result.error:message()
+                assert(string.find(text, "runs for too long"), text)
+            end"#,
+        ),
+    ];
+    // A worker for each of the two that hold theirs, and one for the watcher.
+    let scheduler = SchedulerOptions { workers: 3, ..SchedulerOptions::default() };
+    assert_eq!(run_on(scheduler, programs, true), Ok(Value::Nil));
 }

@@ -5,6 +5,7 @@ pub mod components;
 pub mod config_file;
 pub mod exec;
 pub mod infrastructure;
+pub mod log_events;
 pub mod node;
 pub mod pipeline;
 pub mod project;

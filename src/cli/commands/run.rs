@@ -140,7 +140,9 @@ impl Job {
         let host = exec::choose_host(system, spec.host.as_ref())?;
         let session = Arc::new(TerminalSession::stdio(self.program_args.clone()));
         let (done, terminal) = (shutdown.clone(), Arc::downgrade(&session));
+        let mut hidden = hides_logs(system, &host).then(|| self.logger.hide());
         let on_end = Box::new(move |exit: &Exit| {
+            drop(hidden.take());
             // Before anything is said: the terminal is the user's again.
             if let Some(terminal) = terminal.upgrade() {
                 terminal.end();
@@ -203,6 +205,12 @@ impl Job {
         }
         Ok(prepared.entries)
     }
+}
+
+/// Does the terminal host want the log to itself while its process runs?
+fn hides_logs(system: &System, host: &EntryId) -> bool {
+    let entry = system.finder.get(host);
+    entry.and_then(|entry| entry.data.get("hide_logs").and_then(Value::as_bool)).unwrap_or(false)
 }
 
 /// First signal: graceful. Second: at once, with the terminal restored and the log written.

@@ -10,6 +10,7 @@ use std::ffi::c_int;
 use crate::core::dispatcher::{Command, CommandId, Completion};
 use crate::core::reactor::timers::TimerId;
 use crate::core::vm::{Answer, Event};
+use crate::infra::clock::Nanos;
 use crate::infra::error::Error;
 use crate::runtime::engine::raw::{Anchor, State, Status, VmPointer, lua_State};
 use crate::runtime::engine::select::Cases;
@@ -106,8 +107,28 @@ pub unsafe extern "C-unwind" fn on_interrupt(l: *mut lua_State, gc: c_int) {
         vm.broke.inner = Some(l);
         vm.broke.preempted = true;
         l.break_here();
+        return;
     }
-    // Not here: in a metamethod, a sort comparator, a gsub callback. The ticker will come again.
+    // In a metamethod, a sort comparator, a gsub callback or a pattern match. The ticker will come
+    // again; code that stays in there all the same gives its worker back by an error.
+    if vm.holds_worker_since() + HOLD_TIME < vm.now() {
+        l.push_str("runs for too long where it cannot be interrupted");
+        l.raise();
+    }
+}
+
+/// How long one resume may hold its worker where it cannot be suspended.
+const HOLD_TIME: Nanos = 5_000_000_000;
+
+impl VmData {
+    /// When the ticker first found the running resume where it cannot be left.
+    fn holds_worker_since(&mut self) -> Nanos {
+        let resume = self.resume_count();
+        if self.held.0 != resume {
+            self.held = (resume, self.now());
+        }
+        self.held.1
+    }
 }
 
 impl Cx {

@@ -231,22 +231,31 @@ fn publish(data: &mut VmData, cell: &Arc<VmCell>, id: u32, spec: &Spec) -> Resul
     Ok(())
 }
 
-/// Gives a process its turn: its ready coroutines run until each waits, or it is preempted. `true`:
-/// it took its whole quantum.
-pub fn step(vm: VmPointer<VmData>, id: u32) -> bool {
+/// What a step has cost.
+pub struct Step {
+    /// Coroutines resumed.
+    pub switches: u32,
+    /// It took its whole quantum.
+    pub overstayed: bool,
+}
+
+/// Gives a process its turn: its ready coroutines run until each waits, or it is preempted.
+pub fn step(vm: VmPointer<VmData>, id: u32) -> Step {
     let mut switches = 0;
+    let done = |switches| Step { switches, overstayed: false };
     loop {
         let data = vm.get();
         let Some(next) = data.dequeue(id) else { break };
         data.current = id;
         data.count_resume();
         let ran = coroutine::run(vm, next);
+        switches += 1;
         let data = vm.get();
         data.current = NONE;
         data.running = NONE;
         if let Some(error) = data.processes[id].killed.take() {
             data.end(id, Outcome::Error(error));
-            return false;
+            return done(switches);
         }
         match ran {
             Ran::Suspended => {}
@@ -257,12 +266,12 @@ pub fn step(vm: VmPointer<VmData>, id: u32) -> bool {
                 // First in its process, last in the VM: no other coroutine of the process runs
                 // before this one blocks.
                 data.requeue_first(next);
-                return true;
+                return Step { switches, overstayed: true };
             }
             Ran::Finished if data.processes[id].main == next => {
                 let outcome = result_of(data.coroutines[next].thread);
                 data.end(id, outcome);
-                return false;
+                return done(switches);
             }
             Ran::Finished => {
                 let (thread, _anchor) = data.free_coroutine(next);
@@ -273,19 +282,18 @@ pub fn step(vm: VmPointer<VmData>, id: u32) -> bool {
                 let thread = data.coroutines[next].thread;
                 let problem = error::from_raised(thread, -1);
                 data.end(id, Outcome::Error(problem));
-                return false;
+                return done(switches);
             }
         }
-        switches += 1;
         if switches >= STEP_SWITCHES && data.processes[id].ready_first != NONE {
             data.make_ready(id);
-            return false;
+            return done(switches);
         }
     }
     let data = vm.get();
     data.suspects.push(id);
     end_deadlocked(data);
-    false
+    done(switches)
 }
 
 /// Ends those processes under suspicion in which nothing can ever happen again.

@@ -3,7 +3,7 @@
 use std::collections::VecDeque;
 use std::ops::{Index, IndexMut};
 use std::ptr::NonNull;
-use std::sync::atomic::AtomicU64;
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Weak};
 
 use rustc_hash::FxHashMap;
@@ -29,8 +29,8 @@ use crate::system::spawn::SpawnRequest;
 /// "None" in the links between slab places.
 pub const NONE: u32 = u32::MAX;
 
-/// Runs between two looks at the clock and at the event queue.
-const RUNS_PER_LOOK: u32 = 16;
+/// Coroutine switches between two looks at the clock and at the event queue.
+const SWITCHES_PER_LOOK: u32 = 32;
 /// A collection ends before the heap has grown to this percentage of what was alive.
 ///
 /// Luau's 200 does not fit us: the body of a message hangs in the registry until the collector has
@@ -140,6 +140,8 @@ pub struct VmData {
     pub starting: u32,
     pub chunk_deadline: Nanos,
     pub broke: Break,
+    /// A resume that could not be interrupted: its number, and since when.
+    pub held: (u64, Nanos),
     pub generation: u32,
     /// Processes that lost a timer while some of their coroutines wait for nothing: perhaps the last
     /// thing that could have happened to them.
@@ -205,6 +207,7 @@ impl VmData {
             starting: 0,
             chunk_deadline: 0,
             broke: Break::default(),
+            held: (0, 0),
             generation: 0,
             suspects: Vec::new(),
             ready: VecDeque::new(),
@@ -224,6 +227,12 @@ impl VmData {
     pub fn cell(&self) -> Option<Arc<VmCell>> {
         // SAFETY: set from the slice's reference at its start, cleared at its end.
         self.cell.map(|cell| unsafe { cell.as_ref() }.clone())
+    }
+
+    /// Number of the running resume, on the worker that runs it.
+    pub fn resume_count(&self) -> u64 {
+        // SAFETY: as for `cell`.
+        self.resumes.map_or(0, |n| unsafe { n.as_ref() }.load(Ordering::Relaxed))
     }
 
     #[inline]
@@ -471,12 +480,12 @@ impl Vm for LuaVm {
             self.deliver_local();
             self.data.get().fire_timers(now);
             process::end_deadlocked(self.data.get());
-            let mut runs = 0;
+            let mut switches = 0;
             while let Some(id) = self.data.get().next_ready() {
-                let overstayed = process::step(self.data, id);
+                let step = process::step(self.data, id);
                 self.deliver_local();
-                runs += 1;
-                if overstayed || runs >= RUNS_PER_LOOK {
+                switches += step.switches;
+                if step.overstayed || switches >= SWITCHES_PER_LOOK {
                     now = self.data.get().now();
                     if now >= slice.until {
                         more = true;
