@@ -3,6 +3,7 @@
 use std::collections::VecDeque;
 use std::ffi::c_int;
 use std::sync::Arc;
+use std::sync::atomic::Ordering;
 
 use crate::core::pid::Pid;
 use crate::core::process::Control;
@@ -220,14 +221,22 @@ fn publish(data: &mut VmData, cell: &Arc<VmCell>, id: u32, spec: &Spec) -> Resul
     }
     data.by_uniq.insert(pid.uniq(), id);
     data.kernel.topology.begin(control);
-    if spec.link {
-        data.kernel.topology.link(spec.parent, pid)?;
-    }
-    if data.kernel.lifecycle.is_watched() {
-        let started = Started { pid, source: &spec.definition.id, parent: spec.parent };
-        data.kernel.lifecycle.on_start(&started)?;
-    }
-    cell.population.fetch_add(1, std::sync::atomic::Ordering::Relaxed);
+    let source = &spec.definition.id;
+    let linked = match spec.link {
+        true => data.kernel.topology.link(spec.parent, pid),
+        false => Ok(()),
+    };
+    let accepted = linked.and_then(|()| {
+        data.kernel.lifecycle.on_start(&Started { pid, source, parent: spec.parent })
+    });
+    match accepted {
+        Ok(()) => cell.population.fetch_add(1, Ordering::Relaxed),
+        Err(error) => {
+            // Whoever refused it undoes the start: nobody has seen the process run.
+            data.kernel.topology.end(pid);
+            return Err(error);
+        }
+    };
     Ok(())
 }
 
@@ -376,7 +385,7 @@ impl VmData {
             let ended = Started { pid, source: &control.source, parent: control.parent };
             self.kernel.lifecycle.on_complete(&ended, &exit);
         }
-        control.vm.population.fetch_sub(1, std::sync::atomic::Ordering::Relaxed);
+        control.vm.population.fetch_sub(1, Ordering::Relaxed);
         if let Some(definition) = &self.processes[id].definition {
             definition.cost.on_end();
         }

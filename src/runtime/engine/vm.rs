@@ -389,6 +389,12 @@ impl LuaVm {
         Ok((LuaVm { main, data, events: Vec::new() }, interrupt))
     }
 
+    /// What belongs to the state. For tests, which enter the VM themselves.
+    #[cfg(test)]
+    pub fn data(&self) -> &mut VmData {
+        self.data.get()
+    }
+
     /// Takes what other threads have posted.
     fn take_events(&mut self, slice: &Slice<'_>) {
         let mut events = std::mem::take(&mut self.events);
