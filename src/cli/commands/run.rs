@@ -6,16 +6,14 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use crate::app::boot::System;
-use crate::app::config_file::{self, Sources};
 use crate::app::exec;
 use crate::app::infrastructure::{LANE_MAX, Options};
-use crate::app::pipeline::disable::DisableRules;
-use crate::app::pipeline::link::Strictness;
-use crate::app::pipeline::{self, Plan, overrides};
-use crate::app::project::{self, FileProblem, LoadOptions, LockFile};
+use crate::app::project::LockFile;
+use crate::app::project::lock_file::FILE_NAME;
 use crate::app::shutdown::{OnSignal, Shutdown};
-use crate::cli::args::{GlobalArgs, RunArgs};
+use crate::cli::args::{GlobalArgs, OverrideArgs, RunArgs};
 use crate::cli::commands::version;
+use crate::cli::entries;
 use crate::cli::exec_spec::ExecSpec;
 use crate::cli::exit_code::ExitCode;
 use crate::cli::output;
@@ -28,7 +26,6 @@ use crate::infra::clock::Clock;
 use crate::infra::config::Config;
 use crate::infra::duration;
 use crate::infra::error::{Error, Kind, Result};
-use crate::infra::event_bus::Pattern;
 use crate::infra::logger::{Level, Logger, Mode, Settings};
 use crate::infra::transcoder::Value;
 use crate::services::terminal::{TerminalSession, exit_code};
@@ -47,17 +44,14 @@ pub fn run(global: &GlobalArgs, args: RunArgs) -> Result<ExitCode> {
     let args = &args;
     let (target, program_args) = target(args)?;
     let quiet = !matches!(target, Target::Nothing);
-    let logs = !global.silent
-        && (!quiet || global.verbose || global.very_verbose || global.console);
+    let logs =
+        !global.silent && (!quiet || global.verbose || global.very_verbose || global.console);
     let config = configuration(global, args)?;
     let logger = start_logger(global, &config, logs)?;
     if logs {
         output::raw(&version::banner());
     }
     let outcome = run_logged(args, target, &program_args, &config, &logger, global.console);
-    if let Err(error) = &outcome {
-        logger.error("start failed", [("error", error.to_string().into())]);
-    }
     logger.flush();
     outcome
 }
@@ -90,17 +84,19 @@ fn run_logged(
     logger: &Logger,
     is_console: bool,
 ) -> Result<ExitCode> {
-    let entries = entries(args, &target, config, logger, is_console)?;
+    let log_failure =
+        |error: &Error| logger.error("start failed", [("error", error.to_string().into())]);
+    let entries = entries(args, &target, config, logger, is_console).inspect_err(log_failure)?;
     if let Target::Command(name) = &target
         && name == "list"
     {
         list_commands(&entries);
         return Ok(ExitCode::Success);
     }
-    let system = System::boot(options(args, config, logger)?)?;
+    let system = System::boot(options(args, config, logger)).inspect_err(log_failure)?;
     let shutdown = Arc::new(Shutdown::default());
     let started = start(&system, args, entries, target, program_args, &shutdown, logger);
-    let session = match started {
+    let session = match started.inspect_err(log_failure) {
         Ok(session) => session,
         Err(error) => {
             stop(system, config, logger, None);
@@ -202,20 +198,8 @@ fn waiting_text(waiting: &[(EntryId, Duration, Duration)]) -> String {
 // -- what goes in ----------------------------------------------------------------------------------
 
 fn configuration(global: &GlobalArgs, args: &RunArgs) -> Result<Config> {
-    let env = |name: &str| std::env::var(name).ok();
-    let mut flags: Vec<(&str, Value)> = Vec::new();
-    if global.event_streams {
-        flags.push(("logmanager.stream_to_events", Value::Bool(true)));
-    }
-    let sources = Sources {
-        files: &global.config,
-        profiles: &args.overrides.profiles,
-        defaults: &[],
-        flags: &flags,
-        sets: &args.overrides.sets,
-        env: &env,
-    };
-    Ok(config_file::load(&sources)?.config)
+    let OverrideArgs { profiles, sets, .. } = &args.overrides;
+    entries::configuration(global, profiles, sets)
 }
 
 fn start_logger(global: &GlobalArgs, config: &Config, logs: bool) -> Result<Logger> {
@@ -241,10 +225,11 @@ fn start_logger(global: &GlobalArgs, config: &Config, logs: bool) -> Result<Logg
         .map_err(|error| Error::internal(format!("start the logger: {error}")))
 }
 
-fn options(args: &RunArgs, config: &Config, logger: &Logger) -> Result<Options> {
+fn options(args: &RunArgs, config: &Config, logger: &Logger) -> Options {
     let defaults = SchedulerOptions::default();
     let configured = config.get_int("scheduler.workers").and_then(|n| usize::try_from(n).ok());
-    let workers = args.workers.map(usize::from).or(configured.filter(|n| *n > 0)).unwrap_or(defaults.workers);
+    let workers =
+        args.workers.map(usize::from).or(configured.filter(|n| *n > 0)).unwrap_or(defaults.workers);
     let lane_max = config.get_int("supervisor.host.buffer_size");
     let node_name = config
         .get_str("relay.node_name")
@@ -252,13 +237,13 @@ fn options(args: &RunArgs, config: &Config, logger: &Logger) -> Result<Options> 
         .or_else(|| std::env::var("WIPPY_NODE_ID").ok())
         .or_else(|| std::env::var("WIPPY_RELAY_NODE_NAME").ok())
         .unwrap_or_default();
-    Ok(Options {
+    Options {
         scheduler: SchedulerOptions { workers, ..defaults },
         node_name,
         lane_max: lane_max.and_then(|n| usize::try_from(n).ok()).unwrap_or(LANE_MAX),
         logger: logger.clone(),
         clock: Clock::real(),
-    })
+    }
 }
 
 fn nanos(config: &Config, key: &str) -> Option<Duration> {
@@ -266,7 +251,7 @@ fn nanos(config: &Config, key: &str) -> Option<Duration> {
     u64::try_from(nanos).ok().map(Duration::from_nanos)
 }
 
-/// The entries of the project, through the pipeline. Files that cannot be used are reported.
+/// The entries of the project. Without a lock file there are none, unless one of them is wanted.
 fn entries(
     args: &RunArgs,
     target: &Target,
@@ -274,37 +259,18 @@ fn entries(
     logger: &Logger,
     is_console: bool,
 ) -> Result<Vec<Entry>> {
-    let lock = match LockFile::read(Path::new("wippy.lock")) {
+    let lock = match LockFile::read(Path::new(FILE_NAME)) {
         Err(error) if *error.kind() == Kind::NotFound && matches!(target, Target::Nothing) => {
             logger.info("no lock file found, starting with empty registry", []);
             return Ok(Vec::new());
         }
         read => read?,
     };
-    let matches = |pattern: &str, value: &str| Pattern::parse(pattern).matches(value);
-    let loaded =
-        project::load_entries(&lock, &LoadOptions { matches: &matches, require_modules: true })?;
-    report(&loaded.problems, is_console);
-    let overrides = overrides::collect(config, &args.overrides.overrides)?;
-    let disable = DisableRules::from_config(config)?;
-    let plan = Plan {
-        overrides: &overrides,
-        disable: &disable,
-        matches: &matches,
-        strictness: Strictness::Lenient,
-    };
-    let prepared = pipeline::run(loaded.entries, &plan)?;
-    for warning in loaded.warnings.iter().chain(&prepared.warnings) {
+    let prepared = entries::load(&lock, config, &args.overrides.overrides, is_console)?;
+    for warning in &prepared.warnings {
         logger.warn(warning, []);
     }
     Ok(prepared.entries)
-}
-
-/// Dropped files are shown in every mode.
-fn report(problems: &[FileProblem], is_console: bool) {
-    for problem in problems {
-        output::problem(problem, is_console);
-    }
 }
 
 fn list_commands(entries: &[Entry]) {
