@@ -7,5 +7,11 @@ use std::process::ExitCode;
 static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
 
 fn main() -> ExitCode {
+    // A panic is a bug of ours; whatever becomes of it, the user keeps a usable terminal.
+    let report = std::panic::take_hook();
+    std::panic::set_hook(Box::new(move |panic| {
+        wippy::core::reactor::terminal::restore_terminal();
+        report(panic);
+    }));
     wippy::cli::main().into()
 }

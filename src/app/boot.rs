@@ -12,6 +12,7 @@ use std::time::{Duration, Instant};
 
 use crate::app::components::{self, POOL, REGISTRY, SUPERVISOR};
 use crate::app::infrastructure::{Infrastructure, Options};
+use crate::app::log_events;
 use crate::core::dispatcher::Dispatcher;
 use crate::core::registry::{Entry, EntryId, Registry};
 use crate::infra::app_context::{AppContext, Key};
@@ -44,6 +45,7 @@ impl System {
     pub fn boot(options: Options) -> Result<System> {
         let began = Instant::now();
         let mut infrastructure = Infrastructure::start(options)?;
+        log_events::stream(&infrastructure.logger, infrastructure.bus.clone());
         let logger = infrastructure.logger.named("boot");
         phase(&logger, "infrastructure", began.elapsed());
         if infrastructure.scheduler.unpinned() > 0 {

@@ -4,6 +4,7 @@
 //! |---|---|---|
 //! | pidgen | - | `PidGen` |
 //! | dispatcher | pidgen | `Dispatcher` |
+//! | terminal | dispatcher | handlers of the commands that read from terminals |
 //! | registry | dispatcher | `Registry`, history in memory |
 //! | finder | registry | `Finder` |
 //! | supervisor | registry | `Supervisor`, its events and log lines |
@@ -32,6 +33,7 @@ use crate::runtime::kinds::ProcessListener;
 use crate::runtime::pool::VmPool;
 use crate::services::host::HostListener;
 use crate::services::process_service::ProcessServiceListener;
+use crate::services::terminal;
 use crate::system::factory::Factory;
 use crate::system::finder::Finder;
 use crate::system::host::Hosts;
@@ -56,6 +58,7 @@ pub fn all(infrastructure: &Infrastructure) -> Vec<Box<dyn Component>> {
     vec![
         Box::new(PidGenComponent { node_name }),
         Box::new(DispatcherComponent),
+        Box::new(TerminalComponent),
         Box::new(RegistryComponent),
         Box::new(FinderComponent),
         Box::new(SupervisorComponent { scheduler: scheduler.clone() }),
@@ -106,6 +109,13 @@ struct DispatcherComponent;
 
 component!(DispatcherComponent, "dispatcher", ["pidgen"], |_, context| {
     context.attach(&Dispatcher::KEY, Arc::new(Dispatcher::default()));
+    Ok(())
+});
+
+struct TerminalComponent;
+
+component!(TerminalComponent, "terminal", ["dispatcher"], |_, context| {
+    terminal::register(&*need(context, &Dispatcher::KEY)?);
     Ok(())
 });
 
@@ -271,6 +281,7 @@ component!(EngineComponent, "engine", ["factory"], |this, context| {
         hosts: Arc::new(Hosts::default()),
         factory: need(context, &FACTORY)?,
         lifecycle: need(context, &LIFECYCLE)?,
+        dispatcher: need(context, &Dispatcher::KEY)?,
         logger: (*need(context, &LOGGER)?).clone(),
         spawner: OnceLock::new(),
     });

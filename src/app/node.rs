@@ -9,6 +9,7 @@ use std::time::Duration;
 
 use crate::app::components::open_pool;
 use crate::app::infrastructure::{Infrastructure, MAILBOX, TABLE};
+use crate::core::dispatcher::Dispatcher;
 use crate::core::pid::{HostId, Pid, PidGen};
 use crate::core::registry::EntryId;
 use crate::core::relay::node::Host as RelayHost;
@@ -19,6 +20,7 @@ use crate::infra::transcoder::wire::Wire;
 use crate::runtime::engine::chunk::Definition;
 use crate::runtime::modules;
 use crate::runtime::pool::VmPool;
+use crate::services::terminal;
 use crate::system::factory::Factory;
 use crate::system::host::{Host, HostKind, Hosts};
 use crate::system::kernel::{Kernel, RootSpawn};
@@ -40,6 +42,9 @@ impl Node {
         let context = &infrastructure.context;
         let attached = "attached by the infrastructure";
         let table = context.get(&TABLE).expect(attached);
+        let dispatcher = Arc::new(Dispatcher::default());
+        terminal::register(&dispatcher);
+        dispatcher.freeze();
         let kernel = Arc::new(Kernel {
             pids: PidGen::new(&infrastructure.node_name),
             mailbox: context.get(&MAILBOX).expect(attached),
@@ -48,6 +53,7 @@ impl Node {
             hosts: Arc::new(Hosts::default()),
             factory: Arc::new(Factory::default()),
             lifecycle: Arc::new(Lifecycle::default()),
+            dispatcher,
             logger: infrastructure.logger.clone(),
             spawner: OnceLock::new(),
         });

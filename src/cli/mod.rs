@@ -10,7 +10,6 @@ pub mod exec_spec;
 pub mod exit_code;
 pub mod memory_limit;
 pub mod output;
-pub mod render;
 
 use std::env;
 use std::ffi::OsString;

@@ -94,7 +94,6 @@ impl ProcessTable {
     }
 
     /// Puts a package into the event queue of its target's VM and returns that VM, to be woken.
-    #[expect(clippy::result_large_err, reason = "the package goes back to its sender")]
     pub fn deliver(&self, package: Package) -> Result<Arc<VmCell>, Refused> {
         let mut package = Some(package);
         let to = package.as_ref().map_or(Pid::NONE, |p| p.to);

@@ -4,7 +4,7 @@
 //! has it at a time; others reach it through its [`VmCell`]: post an event, wake it.
 
 use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, AtomicU64, AtomicUsize, Ordering};
+use std::sync::atomic::{AtomicU64, AtomicUsize};
 
 use parking_lot::Mutex;
 
@@ -94,7 +94,6 @@ pub struct VmCell {
     pub(crate) armed: AtomicU64,
     /// Processes living in it.
     pub population: AtomicUsize,
-    retired: AtomicBool,
 }
 
 impl VmCell {
@@ -108,7 +107,6 @@ impl VmCell {
             waiting_lanes: AtomicU64::new(0),
             armed: AtomicU64::new(u64::MAX),
             population: AtomicUsize::new(0),
-            retired: AtomicBool::new(false),
         })
     }
 
@@ -124,7 +122,6 @@ impl VmCell {
     }
 
     /// Adds a message if there is room, else gives it back.
-    #[expect(clippy::result_large_err, reason = "the caller keeps the package")]
     pub fn try_post(&self, package: Package) -> Result<(), Package> {
         let mut incoming = self.incoming.lock();
         if incoming.len() >= self.incoming_max && !package.body.is_lifecycle() {
@@ -149,17 +146,6 @@ impl VmCell {
 
     pub(crate) fn body(&self) -> parking_lot::MutexGuard<'_, Option<Box<dyn Vm>>> {
         self.body.lock()
-    }
-
-    /// Takes the VM out for good: nothing runs in it any more.
-    pub fn retire(&self) {
-        self.retired.store(true, Ordering::Release);
-        // The interrupt first: it points into the VM.
-        self.interrupt.lock().take();
-    }
-
-    pub fn is_retired(&self) -> bool {
-        self.retired.load(Ordering::Acquire)
     }
 }
 

@@ -12,11 +12,12 @@
 
 use std::any::Any;
 use std::collections::HashMap;
+use std::collections::hash_map::Entry;
 use std::fmt;
 use std::marker::PhantomData;
 use std::sync::{Arc, OnceLock};
 
-use parking_lot::Mutex;
+use parking_lot::RwLock;
 
 /// The name of a service and its type. Each service has one constant of these beside it.
 pub struct Key<T> {
@@ -42,7 +43,10 @@ pub struct AppContext(Arc<Inner>);
 
 #[derive(Default)]
 struct Inner {
-    open: Mutex<Entries>,
+    /// What has been attached. Sealing leaves it as it is: a reader that found `sealed` empty just
+    /// before may still be on its way here.
+    open: RwLock<Entries>,
+    /// A copy of `open`, made while holding its write lock, so that no write slips in between.
     sealed: OnceLock<Entries>,
 }
 
@@ -54,30 +58,29 @@ impl AppContext {
     /// Stores a service.
     ///
     /// # Panics
-    /// If the key is taken, or the context is sealed.
+    /// If the key is taken (the first service stays), or the context is sealed.
     pub fn attach<T: Send + Sync + 'static>(&self, key: &Key<T>, service: Arc<T>) {
-        let mut open = self.0.open.lock();
-        assert!(self.0.sealed.get().is_none(), "AppContext is sealed: {} came late", key.name);
-        let before = open.insert(key.name, service);
-        assert!(before.is_none(), "AppContext has two services named {}", key.name);
+        let mut open = self.0.open.write();
+        assert!(!self.is_sealed(), "AppContext is sealed: {} came late", key.name);
+        match open.entry(key.name) {
+            Entry::Vacant(slot) => slot.insert(service),
+            Entry::Occupied(_) => panic!("AppContext has two services named {}", key.name),
+        };
     }
 
     /// The service under `key`; none if it is absent or of another type.
     pub fn get<T: Send + Sync + 'static>(&self, key: &Key<T>) -> Option<Arc<T>> {
         let any = match self.0.sealed.get() {
-            Some(entries) => entries.get(key.name)?.clone(),
-            None => self.0.open.lock().get(key.name)?.clone(),
+            Some(entries) => entries.get(key.name).cloned(),
+            None => self.0.open.read().get(key.name).cloned(),
         };
-        any.downcast().ok()
+        any?.downcast().ok()
     }
 
     /// No writes from here on. Sealing twice changes nothing.
     pub fn seal(&self) {
-        let mut open = self.0.open.lock();
-        let entries = std::mem::take(&mut *open);
-        if self.0.sealed.set(entries).is_err() {
-            debug_assert!(open.is_empty());
-        }
+        let open = self.0.open.write();
+        self.0.sealed.get_or_init(|| open.clone());
     }
 
     pub fn is_sealed(&self) -> bool {
@@ -94,7 +97,7 @@ impl fmt::Debug for AppContext {
         };
         let names = match self.0.sealed.get() {
             Some(entries) => names(entries),
-            None => names(&self.0.open.lock()),
+            None => names(&self.0.open.read()),
         };
         f.debug_struct("AppContext").field("services", &names).finish()
     }
@@ -126,6 +129,41 @@ mod tests {
         let context = AppContext::new();
         context.attach(&NUMBER, Arc::new(1));
         context.attach(&NUMBER, Arc::new(2));
+    }
+
+    #[test]
+    fn the_first_of_two_services_stays() {
+        let context = AppContext::new();
+        context.attach(&NUMBER, Arc::new(1));
+        let again = || context.attach(&NUMBER, Arc::new(2));
+        assert!(std::panic::catch_unwind(std::panic::AssertUnwindSafe(again)).is_err());
+        assert_eq!(context.get(&NUMBER).as_deref(), Some(&1));
+    }
+
+    #[test]
+    fn clones_are_one_dictionary() {
+        let context = AppContext::new();
+        let clone = context.clone();
+        context.attach(&NUMBER, Arc::new(7));
+        assert_eq!(clone.get(&NUMBER).as_deref(), Some(&7));
+        clone.seal();
+        assert!(context.is_sealed());
+    }
+
+    #[test]
+    fn a_reader_never_misses_a_service_while_it_is_sealed() {
+        for _ in 0..200 {
+            let context = AppContext::new();
+            context.attach(&NUMBER, Arc::new(7));
+            std::thread::scope(|scope| {
+                scope.spawn(|| {
+                    while !context.is_sealed() {
+                        assert_eq!(context.get(&NUMBER).as_deref(), Some(&7));
+                    }
+                });
+                context.seal();
+            });
+        }
     }
 
     #[test]

@@ -1,14 +1,23 @@
 //! Components: the parts of the program that take part in its life, loaded level by level.
 //!
 //! Level 0 needs nothing; a component's level is one above the highest it needs. Components of one
-//! level load at the same time. Start goes in load order, stop in the reverse. When something fails on
-//! the way up, what has been started is stopped again, in reverse order.
+//! level load at the same time, and what comes of it is as if they had loaded one by one in the order
+//! of their names. Start goes in load order, stop in the reverse.
+//!
+//! | failure | result |
+//! |---|---|
+//! | two of one name | `ALREADY_EXISTS`; nothing is loaded |
+//! | unknown need, or a cycle | `INTERNAL`, its cause names who is stuck; nothing is loaded |
+//! | `load` | `INTERNAL`; no further level is loaded |
+//! | `start` | `INTERNAL`; what had been started is stopped again, in reverse order |
+//! | `stop` | `INTERNAL`; the others are stopped all the same |
 
 use std::collections::BTreeMap;
 use std::time::{Duration, Instant};
 
 use crate::infra::app_context::AppContext;
 use crate::infra::error::{Error, Kind, Result};
+use crate::infra::transcoder::Value;
 
 pub trait Component: Send + Sync {
     /// Unique.
@@ -104,15 +113,15 @@ impl Loader {
         Ok(())
     }
 
-    /// Starts in load order. If one fails, those started before it are stopped again.
+    /// Starts in load order. If one fails, those started before it are stopped again; what goes wrong
+    /// in that is in the details of the error, as `stop_errors`.
     pub fn start(&self, context: &AppContext, observe: &dyn Fn(Step)) -> Result<()> {
         for component in self.levels.iter().flatten() {
             let name = component.name();
             let (result, took) = timed(|| component.start(context));
             if let Err(error) = result {
-                // The failure that is reported is the first one; what stopping says comes too late.
-                let _ = self.stop(context, observe);
-                return Err(failed("start", name, error));
+                let problems = self.stop(context, observe);
+                return Err(with_stop_errors(failed("start", name, error), &problems));
             }
             *self.started.lock() += 1;
             observe(Step::Started { name, took });
@@ -155,6 +164,14 @@ fn failed(what: &str, name: &str, error: Error) -> Error {
     Error::internal(format!("failed to {what} component: {name}")).with_source(error)
 }
 
+fn with_stop_errors(error: Error, problems: &[Error]) -> Error {
+    if problems.is_empty() {
+        return error;
+    }
+    let texts = problems.iter().map(|problem| Value::from(problem.to_string())).collect();
+    error.with_details([("stop_errors", Value::List(texts))].into())
+}
+
 fn unresolved(waiting: &BTreeMap<&'static str, Box<dyn Component>>) -> Error {
     let unknown: Vec<String> = waiting
         .values()
@@ -172,7 +189,7 @@ fn unresolved(waiting: &BTreeMap<&'static str, Box<dyn Component>>) -> Error {
 
 #[cfg(test)]
 mod tests {
-    use std::sync::Arc;
+    use std::sync::{Arc, Barrier};
 
     use parking_lot::Mutex;
 
@@ -190,7 +207,7 @@ mod tests {
     impl Part {
         fn step(&self, what: &str) -> Result<()> {
             self.log.lock().push(format!("{what} {}", self.name));
-            match what == self.fails {
+            match self.fails.split(' ').any(|fails| fails == what) {
                 true => Err(Error::invalid("broken")),
                 false => Ok(()),
             }
@@ -253,20 +270,36 @@ mod tests {
     }
 
     #[track_caller]
-    fn refused(parts: &[Spec], text: &str) {
-        let error = loader(parts).0.map(|_| ()).expect_err("refused");
+    fn refused(parts: &[Spec], kinds: &[Kind], text: &str) {
+        let (loader, log) = loader(parts);
+        let error = loader.map(|_| ()).expect_err("refused");
         assert_eq!(error.to_string(), text);
+        let chain = std::iter::successors(Some(&error), |error| error.cause());
+        assert_eq!(chain.map(|error| error.kind().clone()).collect::<Vec<_>>(), kinds);
+        assert!(log.lock().is_empty(), "nothing is loaded");
     }
 
     #[test]
     fn impossible_graphs_are_refused() {
-        refused(&[("a", &[], ""), ("a", &[], "")], "component already registered: a");
+        refused(
+            &[("a", &[], ""), ("a", &[], "")],
+            &[Kind::AlreadyExists],
+            "component already registered: a",
+        );
+        let unresolved = &[Kind::Internal, Kind::Invalid];
+        refused(
+            &[("a", &["a"], "")],
+            unresolved,
+            "dependency resolution failed: cycle detected among: a",
+        );
         refused(
             &[("a", &["b"], ""), ("b", &["a"], ""), ("c", &[], "")],
+            unresolved,
             "dependency resolution failed: cycle detected among: a, b",
         );
         refused(
             &[("a", &["x"], "")],
+            unresolved,
             "dependency resolution failed: cycle detected or component missing: a (a needs x)",
         );
     }
@@ -286,6 +319,81 @@ mod tests {
         let error = loader.and_then(|l| l.start(&AppContext::new(), &|_| ())).expect_err("fails");
         assert_eq!(error.to_string(), "failed to start component: c: broken");
         assert_eq!(*log.lock(), ["start a", "start b", "start c", "stop b", "stop a"]);
+    }
+
+    #[test]
+    fn of_several_failures_the_first_by_name_is_reported() {
+        for _ in 0..50 {
+            let (loader, log) = loader(&[
+                ("c", &[], "load"),
+                ("b", &[], "load"),
+                ("a", &[], ""),
+                ("d", &["a"], ""),
+            ]);
+            let error =
+                loader.and_then(|l| l.load(&AppContext::new(), &|_| ())).expect_err("fails");
+            assert_eq!(error.to_string(), "failed to load component: b: broken");
+            assert_eq!(log.lock().len(), 3, "the level is finished, the next one is not begun");
+        }
+    }
+
+    /// Loads only when another one loads at the same time.
+    struct Meeting(&'static str, Arc<Barrier>);
+
+    impl Component for Meeting {
+        fn name(&self) -> &'static str {
+            self.0
+        }
+
+        fn load(&self, _: &AppContext) -> Result<()> {
+            self.1.wait();
+            Ok(())
+        }
+    }
+
+    #[test]
+    fn a_level_loads_in_parallel() {
+        let barrier = Arc::new(Barrier::new(2));
+        let meeting = |name| Box::new(Meeting(name, barrier.clone())) as Box<dyn Component>;
+        let loader = Loader::new(vec![meeting("a"), meeting("b")]).expect("resolves");
+        assert_eq!(loader.load(&AppContext::new(), &|_| ()), Ok(()));
+    }
+
+    #[test]
+    fn every_step_is_told_in_load_order() {
+        let (loader, _) = loader(&[("c", &["b"], ""), ("b", &[], ""), ("a", &[], "")]);
+        let loader = loader.expect("resolves");
+        let told = Mutex::new(Vec::new());
+        let observe = |step| {
+            told.lock().push(match step {
+                Step::Loaded { name, level, .. } => format!("loaded {name} {level}"),
+                Step::Level { level, components, .. } => format!("level {level}: {components}"),
+                Step::Started { name, .. } => format!("started {name}"),
+                Step::Stopped { name, .. } => format!("stopped {name}"),
+            });
+        };
+        let context = AppContext::new();
+        assert_eq!(loader.load(&context, &observe), Ok(()));
+        assert_eq!(
+            std::mem::take(&mut *told.lock()),
+            ["loaded a 0", "loaded b 0", "level 0: 2", "loaded c 1", "level 1: 1"]
+        );
+        assert_eq!(loader.start(&context, &observe), Ok(()));
+        assert!(loader.stop(&context, &observe).is_empty());
+        assert_eq!(
+            *told.lock(),
+            ["started a", "started b", "started c", "stopped c", "stopped b", "stopped a"]
+        );
+    }
+
+    #[test]
+    fn what_fails_while_undoing_a_start_is_not_lost() {
+        let (loader, log) = loader(&[("a", &[], "stop"), ("b", &["a"], "start")]);
+        let error = loader.and_then(|l| l.start(&AppContext::new(), &|_| ())).expect_err("fails");
+        assert_eq!(error.to_string(), "failed to start component: b: broken");
+        let texts = Value::List(vec!["failed to stop component: a: broken".into()]);
+        assert_eq!(error.details(), Some(&[("stop_errors", texts)].into()));
+        assert_eq!(*log.lock(), ["start a", "start b", "stop a"]);
     }
 
     #[test]

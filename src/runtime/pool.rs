@@ -1,9 +1,15 @@
 //! The pool of VMs, and which of them gets a new process.
 //!
 //! Talking within a VM is several times cheaper than across, but processes of one VM never run at the
-//! same time. So a process whose kind has always ended quickly is started right where its parent lives,
-//! and one that may run long goes to the next VM in turn. The figures behind the constants are in
-//! ARCHITECTURE.md.
+//! same time. So:
+//!
+//! 1. A process whose kind has always ended quickly is started right where its parent lives.
+//! 2. Of those that may run long, the first child of a parent stays with it too: a pair that talks is
+//!    the common case. Further ones go to the next VM in turn: a parent that starts many wants them
+//!    to run at the same time.
+//! 3. A parent that cannot wait (in a chunk body, a metamethod) keeps its children.
+//!
+//! The figures behind the constants are in ARCHITECTURE.md.
 
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, Weak};
@@ -31,6 +37,15 @@ pub struct VmPool {
     this: Weak<VmPool>,
 }
 
+/// What placement needs to know of a process that spawns.
+pub struct Parent<'a> {
+    pub vm: &'a Arc<VmCell>,
+    /// It has spawned a process before that may run long.
+    pub has_unknown_child: bool,
+    /// It can be suspended until another VM has started the child.
+    pub can_wait: bool,
+}
+
 /// Where a process goes.
 pub enum Place {
     /// Into the VM of its parent.
@@ -48,10 +63,10 @@ impl VmPool {
         })
     }
 
-    /// Chooses a VM for a process of `definition`, spawned in `parent` if by a process.
+    /// Chooses a VM for a process of `definition`, spawned by a process if there is a `parent`.
     pub fn place(
         &self,
-        parent: Option<&Arc<VmCell>>,
+        parent: Option<&Parent<'_>>,
         definition: &Definition,
         isolated: bool,
     ) -> Result<Place> {
@@ -59,15 +74,18 @@ impl VmPool {
             // In no list: it is freed with its process.
             return self.open().map(Place::There);
         }
-        if let Some(parent) = parent
-            && definition.cost.habit() == Habit::Short
-            && parent.population.load(Ordering::Relaxed) < POPULATION_MAX
-        {
-            return Ok(Place::Here);
+        if let Some(parent) = parent {
+            let stays = !parent.can_wait
+                || definition.cost.habit() == Habit::Short
+                || !parent.has_unknown_child;
+            let has_room = parent.vm.population.load(Ordering::Relaxed) < POPULATION_MAX;
+            if stays && (has_room || !parent.can_wait) {
+                return Ok(Place::Here);
+            }
         }
         let next = self.next()?;
         match parent {
-            Some(parent) if Arc::ptr_eq(parent, &next) => Ok(Place::Here),
+            Some(parent) if Arc::ptr_eq(parent.vm, &next) => Ok(Place::Here),
             _ => Ok(Place::There(next)),
         }
     }

@@ -35,7 +35,11 @@ impl Listener for HostListener {
         };
         let isolated = match (kind, entry.data.is_nil()) {
             (HostKind::Processes, false) => decode_host(entry)?,
-            _ => false,
+            (HostKind::Terminal, false) => {
+                Fields::new(entry)?.opt_bool("hide_logs")?;
+                false
+            }
+            (_, true) => false,
         };
         let options = lifecycle(entry)?;
         let host = Arc::new(Host::new(HostId::intern(&entry.id.to_string()), kind, isolated));

@@ -9,18 +9,49 @@
 //!    the session does the same.
 //! 3. [`exit_code`] of the result.
 
+use std::any::Any;
 use std::io;
 use std::os::fd::BorrowedFd;
+use std::sync::Arc;
 
 use parking_lot::Mutex;
 
+use crate::core::dispatcher::{Command, CommandId, Dispatcher, Handler};
 use crate::core::reactor::terminal::{
     Input, Output, RawError, RawMode, ReadError, ReadReply, Written, is_terminal,
 };
 use crate::core::relay::Outcome;
 use crate::infra::error::{Error, Kind};
 use crate::infra::transcoder::Value;
-use crate::system::spawn::{IoDone, Stream, TerminalPort};
+use crate::system::spawn::{IoDone, ReadCommand, Stream, TerminalPort};
+
+/// Makes the commands that read from terminals known.
+pub fn register(dispatcher: &Dispatcher) {
+    dispatcher.register(CommandId::TERMINAL_READ, Arc::new(Reads { lines: false }));
+    dispatcher.register(CommandId::TERMINAL_READ_LINE, Arc::new(Reads { lines: true }));
+}
+
+/// Hands a read on to the port it names; the port answers when it has something.
+struct Reads {
+    lines: bool,
+}
+
+impl Handler for Reads {
+    fn handle(&self, command: Command) {
+        let Ok(read) = command.args.downcast::<ReadCommand>() else {
+            let error = Error::invalid("a read names a terminal");
+            return command.completion.complete(Err(error));
+        };
+        let completion = command.completion;
+        let done: IoDone<Vec<u8>> = Box::new(move |result| {
+            completion.complete(result.map(|bytes| Box::new(bytes) as Box<dyn Any + Send>));
+        });
+        match self.lines {
+            true => read.port.read_line(done),
+            false => read.port.read(read.n, done),
+        }
+    }
+}
 
 /// Standard streams and arguments, as one process sees them.
 pub struct TerminalSession {

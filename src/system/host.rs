@@ -4,7 +4,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicU8, AtomicUsize, Ordering};
 
 use fnv::FnvHashMap;
-use parking_lot::{Condvar, Mutex, RwLock};
+use parking_lot::{Mutex, RwLock};
 
 use crate::core::pid::HostId;
 use crate::infra::error::{Error, Result};
@@ -32,7 +32,6 @@ pub struct Host {
     live: AtomicUsize,
     /// For whoever waits until nobody is left.
     emptied: Mutex<Option<Box<dyn FnOnce() + Send>>>,
-    changed: Condvar,
 }
 
 impl Host {
@@ -44,7 +43,6 @@ impl Host {
             state: AtomicU8::new(STOPPED),
             live: AtomicUsize::new(0),
             emptied: Mutex::new(None),
-            changed: Condvar::new(),
         }
     }
 
@@ -100,7 +98,6 @@ impl Host {
         {
             then();
         }
-        self.changed.notify_all();
     }
 }
 

@@ -2,6 +2,7 @@
 
 use std::sync::{Arc, OnceLock, Weak};
 
+use crate::core::dispatcher::Dispatcher;
 use crate::core::pid::{Pid, PidGen};
 use crate::core::process::ProcessTable;
 use crate::core::relay::{Body, Mailbox, Package, Refused};
@@ -24,6 +25,8 @@ pub struct Kernel {
     pub hosts: Arc<Hosts>,
     pub factory: Arc<Factory>,
     pub lifecycle: Arc<Lifecycle>,
+    /// What coroutines wait for outside their VM.
+    pub dispatcher: Arc<Dispatcher>,
     pub logger: Logger,
     /// Set once, when the runtime layer has its VMs.
     pub spawner: OnceLock<Weak<dyn Spawner>>,
@@ -66,14 +69,12 @@ impl Kernel {
     }
 
     /// Asks a process to end.
-    #[expect(clippy::result_large_err, reason = "the package goes back to its sender")]
     pub fn cancel(&self, from: Pid, to: Pid, reason: &str) -> Result<(), Refused> {
         let body = Body::Cancel { reason: reason.into() };
         self.mailbox.send_from_outside(Package { from, to, body })
     }
 
     /// Ends a process with `error`, whatever it does.
-    #[expect(clippy::result_large_err, reason = "the package goes back to its sender")]
     pub fn kill(&self, from: Pid, to: Pid, error: Error) -> Result<(), Refused> {
         self.mailbox.send_from_outside(Package { from, to, body: Body::Kill(error) })
     }

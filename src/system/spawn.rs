@@ -27,6 +27,13 @@ pub trait TerminalPort: Send + Sync {
     fn raw(&self, on: bool) -> Result<(), Error>;
 }
 
+/// Arguments of the commands that read from a terminal; they answer with a `Vec<u8>`.
+pub struct ReadCommand {
+    pub port: Arc<dyn TerminalPort>,
+    /// At most so many bytes; a line does not ask.
+    pub n: usize,
+}
+
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Stream {
     Out,

@@ -16,7 +16,7 @@ fn good() -> Project {
 
 #[track_caller]
 fn check_flags(line: &str, words: &[&str]) {
-    good().run(line).is_refused(words);
+    good().run(line).fails(words);
 }
 
 #[test]
@@ -47,14 +47,14 @@ fn a_bad_configuration_file() {
     let project = good();
     let check = |text: &str, words: &[&str]| {
         project.write(".wippy.yaml", text);
-        project.run("run -x app:cli").is_refused(words);
+        project.run("run -x app:cli").fails(words);
     };
     check("logger: {}", &["missing version field", ".wippy.yaml"]);
     check("version: \"2.0\"", &["unsupported version: 2.0", ".wippy.yaml:1:10"]);
     check("version: \"1.0\"\nx: [", &["failed to parse YAML: yaml: line 2", ".wippy.yaml:2:"]);
     check("version: \"1.0\"\nx: 5\n", &["x", "mapping", ".wippy.yaml:2:"]);
     check("version: \"1.0\"\nx: {a: \"${env:NOT_THERE}\"}\n", &["NOT_THERE", ".wippy.yaml"]);
-    project.run("run --config none.yaml -x app:cli").is_refused(&["none.yaml"]);
+    project.run("run --config none.yaml -x app:cli").fails(&["none.yaml"]);
 }
 
 #[test]
@@ -80,12 +80,12 @@ fn no_host_and_several() {
         "name: t, kind: terminal.host",
     );
     let several = ["multiple terminal hosts found (app:t, app:terminal)", "--host"];
-    project.run("run -x app:cli").is_refused(&several);
+    project.run("run -x app:cli").fails(&several);
     project.run("run --host app:t -x app:cli").exits(0).prints(&["started"]);
 
     let project = good();
     project.edit("src/_index.yaml", "kind: terminal.host", "kind: process.host");
-    project.run("run -x app:cli").is_refused(&["no terminal.host found in registry"]);
+    project.run("run -x app:cli").fails(&["no terminal.host found in registry"]);
 
     // Nothing starts it, so it never runs.
     let project = good();
@@ -94,7 +94,7 @@ fn no_host_and_several() {
         "kind: terminal.host, lifecycle: {auto_start: true}",
         "kind: terminal.host",
     );
-    project.run("run -x app:cli").is_refused(&["app:terminal", "host is not running"]);
+    project.run("run -x app:cli").fails(&["app:terminal", "host is not running"]);
 }
 
 // -- the lock file ---------------------------------------------------------------------------------
@@ -105,10 +105,10 @@ fn no_lock_file() {
     let folder = fs::canonicalize(project.path()).unwrap().display().to_string();
     let words = ["lock file not found: no wippy.lock in ", &folder, "wippy init"];
     for line in ["run -x app:cli", "run greet", "run list", "registry list", "registry show a:b"] {
-        project.run(line).is_refused(&words);
+        project.run(line).fails(&words);
     }
     let line = format!("-C {folder} run -s -x app:cli");
-    good().run(&line).is_refused(&words);
+    good().run(&line).fails(&words);
 }
 
 #[test]
@@ -116,7 +116,7 @@ fn a_bad_lock_file() {
     let project = good();
     let check = |text: &str, words: &[&str]| {
         project.write("wippy.lock", text);
-        project.run("run -x app:cli").is_refused(words);
+        project.run("run -x app:cli").fails(words);
     };
     let failed = "failed to load lock file: lock file wippy.lock";
     check("x: [", &[failed, "yaml: line 1", "wippy.lock:1:5"]);
@@ -126,7 +126,7 @@ fn a_bad_lock_file() {
 
     project.write("wippy.lock", "directories: {src: ./gone}");
     let ended = project.run("run -x app:terminal/app:cli");
-    ended.is_refused(&["gone: load path does not exist", "Error: ", "app:terminal"]);
+    ended.fails(&["gone: load path does not exist", "Error: ", "app:terminal"]);
 }
 
 // -- entry files -----------------------------------------------------------------------------------
@@ -141,7 +141,7 @@ fn check_dropped(text: &str, words: &[&str]) {
         ended.says(words).without(&["Error: "]);
     }
     // An error elsewhere hides nothing, and the file's own entries are missing.
-    let ended = project.run("run -s -x bad:x").is_refused(&["Error: ", "entry not found: bad:x"]);
+    let ended = project.run("run -s -x bad:x").fails(&["Error: ", "entry not found: bad:x"]);
     let ended = ended.says(words);
     assert!(ended.stderr.starts_with("src/bad.yaml:"), "{ended:#?}");
 }
@@ -177,7 +177,7 @@ fn files_that_cannot_be_read() {
         let project = good();
         project.write("src/closed.yaml", "namespace: bad\nname: x\nkind: k\n");
         let path = project.path().join("src/closed.yaml");
-        fs::set_permissions(&path, fs::Permissions::from_mode(0)).unwrap();
+        fs::set_permissions(&path, fs::Permissions::from_mode(0o0)).unwrap();
         project.run("run -x app:cli").exits(0).says(&["src/closed.yaml: ", "ermission"]);
     }
 }
@@ -187,7 +187,7 @@ fn a_dropped_file_is_shown_before_any_other_error() {
     let dropped = ["src/bad.yaml:1:", "Error: "];
     let spoil = |project: Project, line: &str| {
         project.write("src/bad.yaml", "namespace: [");
-        project.run(line).is_refused(&dropped);
+        project.run(line).fails(&dropped);
     };
     spoil(Project::with_cli("local x = = 1"), "run -s -x app:cli");
     spoil(Project::with_entries("  - {name: x, kind: no.such}\n"), "run -x app:cli");
@@ -213,7 +213,7 @@ fn duplicates_are_warned_of() {
 fn check_entry(from: &str, to: &str, words: &[&str]) {
     let project = good();
     project.edit("src/_index.yaml", from, to);
-    project.run("run -x app:cli").is_refused(words);
+    project.run("run -x app:cli").fails(words);
 }
 
 #[test]
@@ -228,7 +228,7 @@ fn fields_of_the_wrong_type() {
     let list = "terminal.host, lifecycle: [1]";
     check_entry(auto_start, list, &[&terminal, "lifecycle", "mapping", "list"]);
 
-    let modules = "modules: [io, logger, process, time]";
+    let modules = "modules: [errors, io, logger, process, time]";
     check_entry(modules, "modules: 3", &[&cli, "modules", "list", "integer"]);
     check_entry(modules, "modules: [3]", &[&cli, "modules", "string", "integer"]);
     check_entry(modules, "modules: [io, tme]", &[&cli, "unknown module \"tme\"", "\"time\"?"]);
@@ -252,7 +252,7 @@ fn services_that_make_no_sense() {
         let service = format!("  - {{name: svc, kind: process.service, {fields}}}\n");
         let project = Project::with_entries(&format!("{CLI}{service}"));
         project.write("src/cli.lua", "return { main = function() end }");
-        project.run("run -x app:cli").is_refused(words);
+        project.run("run -x app:cli").fails(words);
     };
     check("host: app:processes", &["app:svc", "process is required"]);
     check("process: cli", &["app:svc", "host is required"]);
@@ -267,7 +267,7 @@ fn several_bad_entries_leave_nothing_behind() {
            - {name: down, kind: no.such.kind}\n",
     );
     // Also without `-x`: it does not go on with half of the entries.
-    project.run("run -s").is_refused(&["app:down", "unknown entry kind: no.such.kind"]);
+    project.run("run -s").fails(&["app:down", "unknown entry kind: no.such.kind"]);
     let ended = project.run("run").exits(1).prints(&["wippy 0."]);
     let ended = ended.says(&["ERROR\tstart failed", "shutting down", "stopped", "Error: "]);
     ended.without(&["started", "runtime ready"]);
@@ -278,23 +278,23 @@ fn several_bad_entries_leave_nothing_behind() {
 #[test]
 fn lua_that_does_not_parse() {
     let project = Project::with_cli("local io = require('io')\nlocal x = = 1\nreturn {}\n");
-    project.run("run -x app:cli").is_refused(&[
+    project.run("run -x app:cli").fails(&[
         "operation failed for entry app:cli: ",
         "app:cli:2: ",
         "got '='",
         " 2 | local x = = 1",
     ]);
     let project = Project::with_cli("local s = 'open\n");
-    project.run("run -x app:cli").is_refused(&["app:cli:1: ", " 1 | local s = 'open"]);
+    project.run("run -x app:cli").fails(&["app:cli:1: ", " 1 | local s = 'open"]);
     let project = Project::with_cli("if x then\n");
-    project.run("run -x app:cli").is_refused(&["app:cli", "'end'"]);
+    project.run("run -x app:cli").fails(&["app:cli", "'end'"]);
 }
 
 #[track_caller]
 fn check_chunk(lua: &str, words: &[&str]) {
     let failed = "failed to start process on host: app:terminal: ";
     let project = Project::with_cli(lua);
-    project.run("run -x app:cli").is_refused(&[&[failed], words].concat());
+    project.run("run -x app:cli").fails(&[&[failed], words].concat());
 }
 
 #[test]
@@ -312,13 +312,13 @@ fn chunks_without_the_method() {
 fn modules_that_are_not_granted() {
     check_chunk("local sql = require('sql')", &["app:cli:1: module 'sql' not found"]);
     let project = good();
-    project.edit("src/_index.yaml", "modules: [io, ", "modules: [");
+    project.edit("src/_index.yaml", "modules: [errors, io, ", "modules: [");
     let words = ["failed to start process on host", "app:cli:1: module 'io' not found"];
-    project.run("run -x app:cli").is_refused(&words);
+    project.run("run -x app:cli").fails(&words);
 }
 
 #[test]
 fn hosts_alone_are_no_mistake() {
     assert!(HOSTS.ends_with("}\n"), "entries go on below it");
-    Project::with_entries("").run("run -x app:cli").is_refused(&["entry not found: app:cli"]);
+    Project::with_entries("").run("run -x app:cli").fails(&["entry not found: app:cli"]);
 }

@@ -29,11 +29,11 @@ fn init_twice() {
 fn init_keeps_what_it_cannot_read() {
     let project = Project::empty();
     project.write("wippy.lock", "modules: [");
-    project.run("init -d src").is_refused(&["failed to load lock file", "wippy.lock:1:11"]);
+    project.run("init -d src").fails(&["failed to load lock file", "wippy.lock:1:11"]);
     assert_eq!(fs::read_to_string(project.path().join("wippy.lock")).unwrap(), "modules: [");
 
     let project = Project::empty();
-    project.run("init -l no/such/wippy.lock").is_refused(&["no/such/wippy.lock"]);
+    project.run("init -l no/such/wippy.lock").fails(&["no/such/wippy.lock"]);
     let ended = project.run("init -s -l other.lock").exits(0);
     assert_eq!(ended.stderr, "");
     assert!(project.path().join("other.lock").exists());
@@ -82,7 +82,7 @@ fn named_commands() {
     assert_eq!(project.run("run list -s").exits(0).stdout, expect);
     assert_eq!(project.run("run greet Ada -- --loud").exits(3).stdout, "Ada\t--loud\t2\n");
     assert_eq!(project.run("run -x app:cli Ada Bob").exits(3).stdout, "Ada\tBob\t2\n");
-    project.run("run greeet").is_refused(&["command \"greeet\" not found", "wippy run list"]);
+    project.run("run greeet").fails(&["command \"greeet\" not found", "wippy run list"]);
 }
 
 #[test]
@@ -91,5 +91,5 @@ fn another_directory() {
     let elsewhere = Project::empty();
     let line = format!("-C {} run -x app:cli", project.path().display());
     assert_eq!(elsewhere.run(&line).exits(0).stdout, "here\n");
-    elsewhere.run("-C no/such/dir run").is_refused(&["cannot work in no/such/dir"]);
+    elsewhere.run("-C no/such/dir run").fails(&["cannot work in no/such/dir"]);
 }

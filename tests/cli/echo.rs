@@ -41,7 +41,7 @@ const LANGUAGES: [Language; 5] = [
         input: "hallo",
         answer: "HALLO",
     },
-    Language { folder: "echo-service/pt", input: "olá você", answer: "OLá VOCê", ..ENGLISH },
+    Language { folder: "echo-service/pt", input: "olá você", answer: "OLÁ VOCÊ", ..ENGLISH },
     Language {
         folder: "echo-service/ja",
         input: "hi こんにちは",
@@ -142,6 +142,7 @@ fn with_a_log() {
     command.stdin(Stdio::piped());
     let mut running = Running::start(command);
     running.expect("runtime ready");
+    running.expect("relay started");
     let stdin = running.child().stdin.as_mut().expect("piped");
     std::io::Write::write_all(stdin, b"one\ntwo\n").unwrap();
     for _ in 0..2 {
@@ -149,7 +150,8 @@ fn with_a_log() {
         assert!(line.contains("{app:processes|0x"), "{line}");
     }
     let stats = running.expect("stats");
-    assert!(stats.contains("messages") && stats.contains('2'), "{stats}");
+    assert!(stats.contains("\"messages\": 2"), "{stats}");
+    assert!(stats.contains("\"workers_spawned\": 2"), "{stats}");
 
     running.signal(rustix::process::Signal::INT);
     running.expect("Goodbye!");

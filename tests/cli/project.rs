@@ -1,7 +1,7 @@
 //! Scratch projects, and the binary run on them to its end.
 
 use std::fs;
-use std::io::{BufRead, BufReader, Read};
+use std::io::{BufRead, BufReader, Read, Write};
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, ExitStatus, Output, Stdio};
 use std::sync::mpsc;
@@ -24,7 +24,7 @@ pub const CLI: &str = "  - name: cli
     kind: process.lua
     source: file://cli.lua
     method: main
-    modules: [io, logger, process, time]
+    modules: [errors, io, logger, process, time]
 ";
 
 /// A folder that is gone when this is dropped.
@@ -105,28 +105,40 @@ pub fn wippy(dir: &Path, line: &str) -> Command {
     command
 }
 
-/// Runs a command to its end.
+/// Runs a command to its end, with this input in a pipe.
 #[track_caller]
-pub fn run(command: Command, input: &[u8]) -> Ended {
+pub fn run(mut command: Command, input: &[u8]) -> Ended {
     let line = format!("{:?}", command.get_args().collect::<Vec<_>>());
-    let mut command = assert_cmd::Command::from_std(command);
-    let output = command.write_stdin(input).timeout(SAFETY_NET).output().expect("run wippy");
-    Ended::new(line, &output)
+    command.stdin(Stdio::piped()).stdout(Stdio::piped()).stderr(Stdio::piped());
+    let mut child = command.spawn().expect("start wippy");
+    let mut stdin = child.stdin.take().expect("piped");
+    let input = input.to_vec();
+    // A program need not read what it is given.
+    std::thread::spawn(move || drop(stdin.write_all(&input)));
+    Ended::new(line, &within_limit(child, Child::wait_with_output))
 }
 
 /// Waits for the end of a child, which gets no more time than [`SAFETY_NET`].
 #[track_caller]
-pub fn wait(mut child: Child) -> ExitStatus {
+pub fn wait(child: Child) -> ExitStatus {
+    within_limit(child, |mut child| child.wait())
+}
+
+#[track_caller]
+fn within_limit<T: Send + 'static>(
+    child: Child,
+    wait: impl FnOnce(Child) -> std::io::Result<T> + Send + 'static,
+) -> T {
     let pid = rustix::process::Pid::from_child(&child);
-    let (sender, status) = mpsc::channel();
-    std::thread::spawn(move || sender.send(child.wait()));
-    status
-        .recv_timeout(SAFETY_NET)
-        .unwrap_or_else(|_| {
+    let (sender, end) = mpsc::channel();
+    std::thread::spawn(move || sender.send(wait(child)));
+    match end.recv_timeout(SAFETY_NET) {
+        Ok(end) => end.expect("the end of a child"),
+        Err(_) => {
             let _ = rustix::process::kill_process(pid, rustix::process::Signal::KILL);
             panic!("still running after {SAFETY_NET:?}");
-        })
-        .expect("the status of a child")
+        }
+    }
 }
 
 /// A run that is over.
@@ -163,7 +175,7 @@ impl Ended {
 
     /// Exit code 1, nothing on stdout, and an error with these words on stderr, in this order.
     #[track_caller]
-    pub fn is_refused(self, words: &[&str]) -> Ended {
+    pub fn fails(self, words: &[&str]) -> Ended {
         assert_eq!(self.stdout, "", "{self:#?}");
         let ended = self.exits(1).says(words);
         let errors = ended.stderr.lines().filter(|line| line.starts_with("Error: ")).count();

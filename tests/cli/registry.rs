@@ -63,9 +63,9 @@ fn filters() {
     check("--meta title$page --meta stage=live", &[]);
     check("-k http.service --set override.app:gate:kind=x.y", &["app.more:gate"]);
 
-    project.run("registry list --meta stage").is_refused(&["invalid --meta \"stage\"", "F=V"]);
-    project.run("registry list --meta a~(").is_refused(&["invalid --meta \"a~(\""]);
-    project.run("registry list --json --yaml").is_refused(&["--json", "--yaml"]);
+    project.run("registry list --meta stage").fails(&["invalid --meta \"stage\"", "F=V"]);
+    project.run("registry list --meta a~(").fails(&["invalid --meta \"a~(\""]);
+    project.run("registry list --json --yaml").fails(&["--json", "--yaml"]);
 }
 
 #[test]
@@ -153,15 +153,15 @@ fn show_a_field() {
     assert_eq!(show("-f addr --json"), "\":8080\"\n");
     assert_eq!(show("-f pool"), "size: 4\n");
     let ended = project.run("registry show app:gate -f adr");
-    ended.is_refused(&["field \"adr\" not found in entry data", "addr?"]);
+    ended.fails(&["field \"adr\" not found in entry data", "addr?"]);
 }
 
 #[test]
 fn show_what_is_not_there() {
     let project = sample();
-    project.run("registry show app:clo").is_refused(&["entry not found: app:clo", "app:cli?"]);
-    project.run("registry show clo").is_refused(&["entry not found: clo", "cli?"]);
+    project.run("registry show app:clo").fails(&["entry not found: app:clo", "app:cli?"]);
+    project.run("registry show clo").fails(&["entry not found: clo", "cli?"]);
     let words = ["ambiguous entry name \"gate\", use full ID (namespace:name)"];
-    project.run("registry show gate").is_refused(&words);
-    project.run("registry show").is_refused(&["missing argument", "ID"]);
+    project.run("registry show gate").fails(&words);
+    project.run("registry show").fails(&["missing argument", "ID"]);
 }

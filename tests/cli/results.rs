@@ -39,6 +39,8 @@ fn errors_are_told_with_their_place() {
     check(&format!("{object} return nil, err"), 1, "factory not found");
     check("error({code = 5})", 1, "table");
     check("local t = nil; return t.x", 1, "app:cli:4: attempt to index nil with 'x'");
+    check("error(errors.new('an object'))", 1, "an object");
+    check("return nil, errors.new('an object')", 1, "an object");
     check("return nil, 'second result'", 1, "second result");
     check("return nil, nil", 0, "");
 }

@@ -58,8 +58,8 @@ fn a_second_ctrl_c_leaves_at_once() {
            if err then break end
          end
          io.print('stubborn')
-         local never = channel.new()
-         never:receive()",
+         local events = process.events()
+         while true do events:receive() end",
     );
     let mut terminal = Terminal::start(project.command("run -x app:cli"));
     terminal.expect("ready").send("\x03").expect("stubborn").expect("waiting for app:terminal");
@@ -79,7 +79,8 @@ fn raw_mode_is_left_whatever_happens() {
          local bytes, err = io.read(1)
          io.write(bytes and string.byte(bytes) or tostring(err), '\\n')
          if bytes == 'e' then error('out of cheese') end
-         if bytes == 'w' then channel.new():receive() end",
+         local events = process.events()
+         while bytes == 'w' do events:receive() end",
     );
     let start = || {
         let mut terminal = Terminal::start(project.command("run -x app:cli"));

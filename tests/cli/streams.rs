@@ -79,3 +79,16 @@ fn all_of_a_large_output_arrives() {
     let ended = run(project.command("run -x app:cli"), b"").exits(0).says(&["end"]);
     assert_eq!(ended.stdout.len(), 3_000_000);
 }
+
+#[test]
+fn a_terminal_host_may_hide_the_log() {
+    let project = Project::with_main("require('logger'):info('from the program')");
+    project.run("run -v -x app:cli").exits(0).says(&["from the program", "stopped"]);
+    project.edit(
+        "src/_index.yaml",
+        "kind: terminal.host,",
+        "kind: terminal.host, hide_logs: true,",
+    );
+    let ended = project.run("run -v -x app:cli").exits(0).without(&["from the program"]);
+    ended.says(&["shutting down", "stopped"]);
+}

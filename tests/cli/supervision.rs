@@ -102,7 +102,7 @@ fn a_service_that_cannot_start_harms_nothing() {
 /// What ignores CANCEL gets `stop_timeout`, no more.
 #[test]
 fn a_stop_timeout_is_kept() {
-    let body = "logger:info('job runs') channel.new():receive()";
+    let body = "logger:info('job runs') while true do process.events():receive() end";
     let (_project, running) = start("", "stop_timeout: 50ms", body);
     running.expect("job runs");
     let lines = stop(running);

@@ -2,11 +2,12 @@
 
 use crate::app::exec::with_hint;
 use crate::app::project::LockFile;
+use crate::app::render;
 use crate::cli::args::{
     GlobalArgs, RegistryArgs, RegistryCommand, RegistryListArgs, RegistryShowArgs, RegistryViewArgs,
 };
 use crate::cli::exit_code::ExitCode;
-use crate::cli::{entries, output, render};
+use crate::cli::{entries, output};
 use crate::core::registry::{Entry, Query};
 use crate::infra::error::{Error, Result};
 use crate::infra::nearest::nearest;

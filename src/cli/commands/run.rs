@@ -41,19 +41,30 @@ enum Target {
 }
 
 pub fn run(global: &GlobalArgs, args: RunArgs) -> Result<ExitCode> {
-    let args = &args;
-    let (target, program_args) = target(args)?;
+    let (target, program_args) = target(&args)?;
     let quiet = !matches!(target, Target::Nothing);
     let logs =
         !global.silent && (!quiet || global.verbose || global.very_verbose || global.console);
-    let config = configuration(global, args)?;
+    let config = configuration(global, &args)?;
     let logger = start_logger(global, &config, logs)?;
     if logs {
         output::raw(&version::banner());
     }
-    let outcome = run_logged(args, target, &program_args, &config, &logger, global.console);
-    logger.flush();
+    let is_console = global.console;
+    let job = Job { args, target, program_args, config, logger, is_console };
+    let outcome = job.run();
+    job.logger.flush();
     outcome
+}
+
+/// One run of the command.
+struct Job {
+    args: RunArgs,
+    target: Target,
+    program_args: Vec<String>,
+    config: Config,
+    logger: Logger,
+    is_console: bool,
 }
 
 fn target(args: &RunArgs) -> Result<(Target, Vec<String>)> {
@@ -76,76 +87,118 @@ fn target(args: &RunArgs) -> Result<(Target, Vec<String>)> {
     Ok((Target::Command(command), positional))
 }
 
-fn run_logged(
-    args: &RunArgs,
-    target: Target,
-    program_args: &[String],
-    config: &Config,
-    logger: &Logger,
-    is_console: bool,
-) -> Result<ExitCode> {
-    let log_failure =
-        |error: &Error| logger.error("start failed", [("error", error.to_string().into())]);
-    let entries = entries(args, &target, config, logger, is_console).inspect_err(log_failure)?;
-    if let Target::Command(name) = &target
-        && name == "list"
-    {
-        list_commands(&entries);
-        return Ok(ExitCode::Success);
-    }
-    let system = System::boot(options(args, config, logger)).inspect_err(log_failure)?;
-    let shutdown = Arc::new(Shutdown::default());
-    let started = start(&system, args, entries, target, program_args, &shutdown, logger);
-    let session = match started.inspect_err(log_failure) {
-        Ok(session) => session,
-        Err(error) => {
-            stop(system, config, logger, None);
-            return Err(error);
+impl Job {
+    fn run(&self) -> Result<ExitCode> {
+        let entries = self.entries().inspect_err(|error| self.log_failure(error))?;
+        if matches!(&self.target, Target::Command(name) if name == "list") {
+            list_commands(&entries);
+            return Ok(ExitCode::Success);
         }
-    };
-    shutdown.wait();
-    stop(system, config, logger, session);
-    Ok(ExitCode::Process(shutdown.code().into()))
+        let options = options(&self.args, &self.config, &self.logger);
+        let system = System::boot(options).inspect_err(|error| self.log_failure(error))?;
+        let shutdown = Arc::new(Shutdown::default());
+        let session = match self.start(&system, entries, &shutdown) {
+            Ok(session) => session,
+            Err(error) => {
+                self.log_failure(&error);
+                self.stop(system, None);
+                return Err(error);
+            }
+        };
+        shutdown.wait();
+        self.stop(system, session);
+        Ok(ExitCode::Process(shutdown.code().into()))
+    }
+
+    /// Loads the registry, installs the signal handler and starts what was asked for.
+    fn start(
+        &self,
+        system: &System,
+        entries: Vec<Entry>,
+        shutdown: &Arc<Shutdown>,
+    ) -> Result<Option<Arc<TerminalSession>>> {
+        install_signals(shutdown, &self.logger)?;
+        system.load(entries)?;
+        self.logger.info("runtime ready", []);
+        let spec = match &self.target {
+            Target::Nothing => return Ok(None),
+            Target::Exec(spec) => spec.clone(),
+            Target::Command(name) => {
+                let snapshot = system.registry.snapshot();
+                let all: Vec<_> = snapshot.entries().cloned().collect();
+                let entry = exec::named_command(&all, name).ok_or_else(|| {
+                    let hint = "Use 'wippy run list' to see available commands";
+                    Error::not_found(format!("command \"{name}\" not found. {hint}"))
+                })?;
+                ExecSpec { host: self.args.host.as_deref().map(EntryId::parse), entry }
+            }
+        };
+        let host = exec::choose_host(system, spec.host.as_ref())?;
+        let session = Arc::new(TerminalSession::stdio(self.program_args.clone()));
+        let (done, terminal) = (shutdown.clone(), Arc::downgrade(&session));
+        let mut hidden = hides_logs(system, &host).then(|| self.logger.hide());
+        let on_end = Box::new(move |exit: &Exit| {
+            drop(hidden.take());
+            // Before anything is said: the terminal is the user's again.
+            if let Some(terminal) = terminal.upgrade() {
+                terminal.end();
+            }
+            let (code, message) = exit_code(&exit.outcome);
+            if let Some(message) = message {
+                output::note(&message);
+            }
+            done.request(code);
+        });
+        exec::start(system, &host, &spec.entry, &self.program_args, session.clone(), on_end)?;
+        Ok(Some(session))
+    }
+
+    fn stop(&self, system: System, session: Option<Arc<TerminalSession>>) {
+        self.logger.info("shutting down", []);
+        if let Some(session) = &session {
+            session.close();
+        }
+        let timeout = nanos(&self.config, "shutdown.timeout").unwrap_or(Duration::from_secs(30));
+        let mut said = false;
+        system.shut_down(timeout, &mut |waiting| {
+            if !said && std::io::stderr().is_terminal() && !waiting.is_empty() {
+                said = true;
+                output::note(&waiting_text(waiting));
+            }
+        });
+        drop(session);
+        restore_terminal();
+        self.logger.info("stopped", []);
+    }
+
+    /// The entries of the project. Without a lock file there are none, unless one of them is wanted.
+    fn entries(&self) -> Result<Vec<Entry>> {
+        let lock = match LockFile::read(Path::new(FILE_NAME)) {
+            Err(error)
+                if *error.kind() == Kind::NotFound && matches!(self.target, Target::Nothing) =>
+            {
+                self.logger.info("no lock file found, starting with empty registry", []);
+                return Ok(Vec::new());
+            }
+            read => read?,
+        };
+        let overrides = &self.args.overrides.overrides;
+        let prepared = entries::load(&lock, &self.config, overrides, self.is_console)?;
+        for warning in &prepared.warnings {
+            self.logger.warn(warning, []);
+        }
+        Ok(prepared.entries)
+    }
+
+    fn log_failure(&self, error: &Error) {
+        self.logger.error("start failed", [("error", error.to_string().into())]);
+    }
 }
 
-/// Loads the registry, installs the signal handler and starts what was asked for.
-fn start(
-    system: &System,
-    args: &RunArgs,
-    entries: Vec<Entry>,
-    target: Target,
-    program_args: &[String],
-    shutdown: &Arc<Shutdown>,
-    logger: &Logger,
-) -> Result<Option<Arc<TerminalSession>>> {
-    install_signals(shutdown, logger)?;
-    system.load(entries)?;
-    logger.info("runtime ready", []);
-    let spec = match target {
-        Target::Nothing => return Ok(None),
-        Target::Exec(spec) => spec,
-        Target::Command(name) => {
-            let snapshot = system.registry.snapshot();
-            let all: Vec<_> = snapshot.entries().cloned().collect();
-            let entry = exec::named_command(&all, &name).ok_or_else(|| {
-                let hint = "Use 'wippy run list' to see available commands";
-                Error::not_found(format!("command \"{name}\" not found. {hint}"))
-            })?;
-            ExecSpec { host: args.host.as_deref().map(EntryId::parse), entry }
-        }
-    };
-    let host = exec::choose_host(system, spec.host.as_ref())?;
-    let session = Arc::new(TerminalSession::stdio(program_args.to_vec()));
-    let done = shutdown.clone();
-    let on_end = Box::new(move |exit: &Exit| {
-        let (code, message) = exit_code(&exit.outcome);
-        if let Some(message) = message {
-            output::note(&message);
-        }
-        done.request(code);
-    });
-    exec::start(system, &host, &spec.entry, program_args, session.clone(), on_end)?;
-    Ok(Some(session))
+/// Does the terminal host want the log to itself while its process runs?
+fn hides_logs(system: &System, host: &EntryId) -> bool {
+    let entry = system.finder.get(host);
+    entry.and_then(|entry| entry.data.get("hide_logs").and_then(Value::as_bool)).unwrap_or(false)
 }
 
 /// First signal: graceful. Second: at once, with the terminal restored and the log written.
@@ -162,24 +215,6 @@ fn install_signals(shutdown: &Arc<Shutdown>, logger: &Logger) -> Result<()> {
         }
     })
     .map_err(|error| Error::internal(format!("install signal handlers: {error}")))
-}
-
-fn stop(system: System, config: &Config, logger: &Logger, session: Option<Arc<TerminalSession>>) {
-    logger.info("shutting down", []);
-    if let Some(session) = &session {
-        session.close();
-    }
-    let timeout = nanos(config, "shutdown.timeout").unwrap_or(Duration::from_secs(30));
-    let mut said = false;
-    system.shut_down(timeout, &mut |waiting| {
-        if !said && std::io::stderr().is_terminal() && !waiting.is_empty() {
-            said = true;
-            output::note(&waiting_text(waiting));
-        }
-    });
-    drop(session);
-    restore_terminal();
-    logger.info("stopped", []);
 }
 
 /// `waiting for app:relay-service to stop, at most 9 s more; Ctrl+C leaves at once`.
@@ -249,28 +284,6 @@ fn options(args: &RunArgs, config: &Config, logger: &Logger) -> Options {
 fn nanos(config: &Config, key: &str) -> Option<Duration> {
     let nanos = duration::parse(config.get_str(key)?).ok()?;
     u64::try_from(nanos).ok().map(Duration::from_nanos)
-}
-
-/// The entries of the project. Without a lock file there are none, unless one of them is wanted.
-fn entries(
-    args: &RunArgs,
-    target: &Target,
-    config: &Config,
-    logger: &Logger,
-    is_console: bool,
-) -> Result<Vec<Entry>> {
-    let lock = match LockFile::read(Path::new(FILE_NAME)) {
-        Err(error) if *error.kind() == Kind::NotFound && matches!(target, Target::Nothing) => {
-            logger.info("no lock file found, starting with empty registry", []);
-            return Ok(Vec::new());
-        }
-        read => read?,
-    };
-    let prepared = entries::load(&lock, config, &args.overrides.overrides, is_console)?;
-    for warning in &prepared.warnings {
-        logger.warn(warning, []);
-    }
-    Ok(prepared.entries)
 }
 
 fn list_commands(entries: &[Entry]) {

@@ -21,9 +21,11 @@ use crate::core::vm::VmCell;
 /// FNV-1a, 32 bits, of the text of a sender's PID. (The `fnv` crate has the 64-bit form only, which
 /// would give other lanes than the specification's.)
 pub fn lane_hash(sender: Pid) -> u32 {
-    sender
-        .text()
-        .as_bytes()
+    fnv1a_32(sender.text().as_bytes())
+}
+
+pub(super) fn fnv1a_32(bytes: &[u8]) -> u32 {
+    bytes
         .iter()
         .fold(0x811c_9dc5_u32, |hash, &byte| (hash ^ u32::from(byte)).wrapping_mul(0x0100_0193))
 }
@@ -89,7 +91,6 @@ impl Mailbox {
 
     /// Sends for a process. `ticket` is the sender's; `resume` makes its continuation, and is
     /// called only for [`Posted::Suspend`].
-    #[expect(clippy::result_large_err, reason = "the package goes back to its sender")]
     pub fn send(
         &self,
         package: Package,
@@ -110,7 +111,6 @@ impl Mailbox {
     }
 
     /// Sends for a part of the runtime that is no process and cannot be suspended.
-    #[expect(clippy::result_large_err, reason = "the package goes back to its sender")]
     pub fn send_from_outside(&self, package: Package) -> Result<(), Refused> {
         self.router.route(package)
     }
@@ -197,7 +197,6 @@ impl Mailbox {
 
     /// `Err`: no room, try again when the target's VM has run. A target that has ended takes its
     /// package with it.
-    #[expect(clippy::result_large_err, reason = "the package stays in the lane")]
     fn deliver(&self, lane: usize, package: Package) -> Result<(), Package> {
         let package = match self.router.route(package) {
             Ok(()) => return Ok(()),

@@ -15,6 +15,8 @@ pub mod mailbox;
 pub mod node;
 pub mod package;
 pub mod router;
+#[cfg(test)]
+mod tests;
 
 pub use mailbox::{Mailbox, Posted, Ticket};
 pub use node::Node;

@@ -10,13 +10,11 @@ use crate::core::pid::{HostId, NodeId};
 use crate::core::process::ProcessTable;
 use crate::core::relay::package::{Package, Refusal, Refused};
 use crate::core::scheduler::Handle;
-use crate::core::vm::VmCell;
 use crate::infra::error::{Error, Kind, Result};
 
 /// Something that takes packages for PIDs that are not processes, such as a control mailbox.
 pub trait Sink: Send + Sync {
     /// Takes the package, or gives it back. Must not block.
-    #[expect(clippy::result_large_err, reason = "the package goes back to its sender")]
     fn deliver(&self, package: Package) -> Result<(), Refused>;
 }
 
@@ -36,9 +34,6 @@ pub struct Node {
     hosts: RwLock<FxHashMap<HostId, Host>>,
     closed: AtomicBool,
 }
-
-/// Where a package went: to a VM that has been woken, or to a sink.
-pub type Delivered = Option<Arc<VmCell>>;
 
 impl Node {
     pub fn new(id: NodeId, table: Arc<ProcessTable>, scheduler: Handle) -> Node {
@@ -72,17 +67,12 @@ impl Node {
         self.hosts.write().remove(&id);
     }
 
-    pub fn has_host(&self, id: HostId) -> bool {
-        self.hosts.read().contains_key(&id)
-    }
-
     /// After this, every send fails.
     pub fn close(&self) {
         self.closed.store(true, Ordering::Release);
     }
 
     /// Delivers to a process of this node and wakes its VM, or to a sink.
-    #[expect(clippy::result_large_err, reason = "the package goes back to its sender")]
     pub fn deliver(&self, package: Package) -> Result<(), Refused> {
         if self.closed.load(Ordering::Acquire) {
             return Err(Refused { package, reason: Refusal::Closed });

@@ -9,7 +9,6 @@ use crate::core::relay::package::{Package, Refusal, Refused};
 /// A way to a node.
 pub trait Route: Send + Sync {
     /// Takes the package, or gives it back: `NoRoute` lets the next tier try.
-    #[expect(clippy::result_large_err, reason = "the package goes back to its sender")]
     fn route(&self, package: Package) -> Result<(), Refused>;
 }
 

@@ -11,10 +11,13 @@
 //! sleeper or the sleeper sees the work. A producer wakes nobody while somebody searches: the
 //! searcher will find the work, and when it stops searching it looks for more to hand on
 //! ([`Idle::stop_searching`] returning `true`).
+//!
+//! Claims, checked under loom in `tests/loom.rs`:
+//! 1. A pushed work item never stays behind with every worker asleep.
+//! 2. Every worker chosen in `worker_to_wake` was asleep, and learns from [`Idle::awake`] that it
+//!    was chosen; the counts add up.
 
-use parking_lot::Mutex;
-
-use crate::infra::sync::{AtomicU32, Ordering, fence};
+use crate::infra::sync::{AtomicU32, Mutex, Ordering, fence};
 
 const SEARCHING: u32 = 1;
 const ASLEEP: u32 = 1 << 16;
@@ -86,16 +89,26 @@ impl Idle {
     }
 
     /// `worker` is awake again. `true`: somebody chose it in `worker_to_wake`, so it counts as
-    /// searching; `false`: it woke by itself (a timer, work it saw) and is counted out here.
+    /// searching; `false`: it woke by itself, as for a timer, and is counted out here.
     pub fn awake(&self, worker: usize) -> bool {
+        !self.leave(worker, ASLEEP)
+    }
+
+    /// `worker` saw work as it fell asleep: it is awake and counts as searching, chosen or not.
+    /// Taking what it saw without a search would hand nothing on, and whoever pushed while it
+    /// still searched before has woken nobody.
+    pub fn awake_to_search(&self, worker: usize) {
+        self.leave(worker, ASLEEP - SEARCHING);
+    }
+
+    /// Takes `worker` off the list if nobody did, and `counts` off the word with it.
+    fn leave(&self, worker: usize, counts: u32) -> bool {
         let mut sleepers = self.sleepers.lock();
-        match sleepers.iter().position(|&w| w == worker) {
-            Some(at) => {
-                sleepers.swap_remove(at);
-                self.word.fetch_sub(ASLEEP, Ordering::SeqCst);
-                false
-            }
-            None => true,
+        let place = sleepers.iter().position(|&w| w == worker);
+        if let Some(place) = place {
+            sleepers.swap_remove(place);
+            self.word.fetch_sub(counts, Ordering::SeqCst);
         }
+        place.is_some()
     }
 }

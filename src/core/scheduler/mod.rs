@@ -10,7 +10,7 @@
 //!   not starved), then the other workers, beginning with a random one. It looks several times before
 //!   it sleeps, and at most half of the workers search at once.
 //! - *Who wakes whom*: a worker that queues a VM for itself wakes nobody while that VM is the only one
-//!   waiting, since it will get to it soon; the ticker ([`quantum`]) wakes a sleeper if "soon" takes
+//!   waiting, since it will get to it soon; the ticker (`quantum.rs`) wakes a sleeper if "soon" takes
 //!   longer than a tick.
 //! - *Slices*: a VM runs until it has nothing ready or its slice ends, then goes to the back of the
 //!   queue. A process that overstays inside a slice is interrupted by the ticker.
@@ -78,6 +78,9 @@ pub(crate) struct Shared {
     clock: Clock,
     options: Options,
     stop: AtomicBool,
+    /// All workers have left: until then the ticker goes on, for a process in an endless loop leaves
+    /// its worker only when it is interrupted.
+    workers_gone: AtomicBool,
     /// Workers that could not be pinned.
     unpinned: AtomicUsize,
     ticker: Ticker,
@@ -110,11 +113,6 @@ impl Handle {
 
     pub fn workers(&self) -> usize {
         self.shared.options.workers
-    }
-
-    /// Is the calling thread one of this scheduler's workers?
-    pub fn on_worker(&self) -> bool {
-        worker::is_local(&self.shared)
     }
 
     /// Counters of each worker, in order.
@@ -157,7 +155,8 @@ impl Shared {
 /// The running workers. Dropping it stops them.
 pub struct Scheduler {
     handle: Handle,
-    threads: Vec<JoinHandle<()>>,
+    workers: Vec<JoinHandle<()>>,
+    ticker: Option<JoinHandle<()>>,
 }
 
 impl Scheduler {
@@ -182,12 +181,16 @@ impl Scheduler {
             clock,
             options,
             stop: AtomicBool::new(false),
+            workers_gone: AtomicBool::new(false),
             unpinned: AtomicUsize::new(0),
             ticker: Ticker::new(),
         });
         let cores = placement::pins(workers, shared.options.pin);
-        let mut scheduler =
-            Scheduler { handle: Handle { shared: shared.clone() }, threads: Vec::new() };
+        let mut scheduler = Scheduler {
+            handle: Handle { shared: shared.clone() },
+            workers: Vec::new(),
+            ticker: None,
+        };
         for ((index, queue), park) in queues.into_iter().enumerate().zip(parks) {
             let (shared, core) = (shared.clone(), cores[index]);
             let thread = std::thread::Builder::new()
@@ -196,13 +199,13 @@ impl Scheduler {
                 .stack_size(16 << 20)
                 .spawn(move || worker::main(shared, index, queue, park, core))
                 .map_err(io)?;
-            scheduler.threads.push(thread);
+            scheduler.workers.push(thread);
         }
         let ticker = std::thread::Builder::new()
             .name("wippy-ticker".into())
             .spawn(move || quantum::main(&shared))
             .map_err(io)?;
-        scheduler.threads.push(ticker);
+        scheduler.ticker = Some(ticker);
         Ok(scheduler)
     }
 
@@ -223,9 +226,14 @@ impl Scheduler {
             shared.wake(worker);
         }
         shared.ticker.wake();
-        for thread in self.threads.drain(..) {
+        for thread in self.workers.drain(..) {
             // A worker that panicked has already said so.
             let _ = thread.join();
+        }
+        shared.workers_gone.store(true, Ordering::Release);
+        shared.ticker.wake();
+        if let Some(ticker) = self.ticker.take() {
+            let _ = ticker.join();
         }
     }
 }

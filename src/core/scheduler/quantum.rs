@@ -48,7 +48,7 @@ impl Ticker {
 pub(crate) fn main(shared: &Shared) {
     let mut seen = vec![0u64; shared.remotes.len()];
     let mut idle_ticks = 0;
-    while !shared.stopping() {
+    while !is_over(shared) {
         std::thread::sleep(shared.options.tick);
         if look(shared, &mut seen) {
             idle_ticks = 0;
@@ -69,6 +69,10 @@ pub(crate) fn main(shared: &Shared) {
             }
         }
     }
+}
+
+fn is_over(shared: &Shared) -> bool {
+    shared.workers_gone.load(Ordering::Acquire)
 }
 
 fn any_running(shared: &Shared) -> bool {

@@ -45,10 +45,6 @@ pub(crate) fn push_local(shared: &Shared, vm: VmRef) -> Result<usize, VmRef> {
     })
 }
 
-pub(crate) fn is_local(shared: &Shared) -> bool {
-    LOCAL.with_borrow(|local| local.as_ref().is_some_and(|l| std::ptr::eq(&*l.shared, shared)))
-}
-
 pub(crate) fn main(
     shared: Arc<Shared>,
     index: usize,
@@ -142,8 +138,8 @@ impl Worker {
     /// The next VM to run: own queue, injector, and for a searching worker the others' queues.
     fn next(&mut self, searching: bool) -> Option<VmRef> {
         self.turns = self.turns.wrapping_add(1);
-        if self.turns % INJECTOR_FIRST == 0
-            && let Some(vm) = self.from_injector()
+        if self.turns.is_multiple_of(INJECTOR_FIRST)
+            && let Some(vm) = self.take_injected()
         {
             return Some(vm);
         }
@@ -151,7 +147,7 @@ impl Worker {
         if own.is_some() {
             return own;
         }
-        if let Some(vm) = self.from_injector() {
+        if let Some(vm) = self.take_injected() {
             return Some(vm);
         }
         if !searching {
@@ -160,7 +156,7 @@ impl Worker {
         (0..SEARCHES).find_map(|_| self.steal())
     }
 
-    fn from_injector(&self) -> Option<VmRef> {
+    fn take_injected(&self) -> Option<VmRef> {
         loop {
             match self.shared.injector.steal() {
                 Steal::Success(vm) => return Some(vm),
@@ -194,7 +190,7 @@ impl Worker {
                 return stolen;
             }
         }
-        self.from_injector()
+        self.take_injected()
     }
 
     fn run_vm(&mut self, vm: VmRef, now: Nanos) {
@@ -253,14 +249,14 @@ impl Worker {
         }
     }
 
-    /// Sleeps until woken or until a timer is due. `true`: woken by somebody who counts us as
-    /// searching.
+    /// Sleeps until woken or until a timer is due. `true`: we count as searching.
     fn sleep(&mut self) -> bool {
         let idle = &self.shared.idle;
         idle.sleep(self.index);
         // After having been counted asleep: whoever pushed before saw nobody to wake.
         if self.shared.has_work() || self.shared.stopping() {
-            return idle.awake(self.index);
+            idle.awake_to_search(self.index);
+            return true;
         }
         let timeout = self.timers.peek().map(|Reverse(first)| {
             // A millisecond is the resolution of the sleep: round up, never wake too early.

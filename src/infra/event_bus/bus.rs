@@ -7,10 +7,17 @@
 //!   queue, so that a slow reader delays only itself.
 //! - Subscribing and unsubscribing go through the same queue: whoever has returned from `subscribe`
 //!   gets every event sent after that, and none arrives after `unsubscribe` has returned.
+//! - Stopping overtakes the queue: what is still in it is dropped, and whoever waits in it is told that
+//!   the bus is closed.
+//! - A callback that panics loses its subscription; the others do not notice.
+//!
+//! Both `subscribe` and `unsubscribe` wait for the dispatcher, so a callback may call neither; it ends
+//! its own subscription with [`Cancel`].
 
+use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
-use std::thread::JoinHandle;
+use std::thread::{JoinHandle, ThreadId};
 
 use crossbeam_channel::{Receiver, Sender, bounded, unbounded};
 use parking_lot::Mutex;
@@ -52,7 +59,7 @@ impl Cancel {
     }
 }
 
-/// Takes matching events, on the dispatcher thread: must not block.
+/// Takes matching events, on the dispatcher thread: must not block, subscribe or unsubscribe.
 pub type Callback = Box<dyn FnMut(&Arc<Event>) + Send>;
 
 /// `sub.N`.
@@ -86,10 +93,20 @@ pub struct EventBus(Arc<Inner>);
 
 struct Inner {
     actions: Sender<Action>,
-    closed: AtomicBool,
-    /// Live subscribers: publishers of many small events look here first.
-    subscribers: Arc<AtomicUsize>,
+    shared: Arc<Shared>,
+    dispatcher: ThreadId,
+    /// Taken by the first `stop`.
     thread: Mutex<Option<JoinHandle<()>>>,
+}
+
+/// What the handles and the dispatcher both look at.
+#[derive(Default)]
+struct Shared {
+    /// Set once, by `stop`; the dispatcher reads it before each action.
+    closed: AtomicBool,
+    /// Live subscribers, written by the dispatcher. Stored before `subscribe` is answered, so whoever
+    /// knows of a subscription also sees that there is one.
+    subscribers: AtomicUsize,
 }
 
 impl EventBus {
@@ -98,23 +115,20 @@ impl EventBus {
     /// Starts the dispatcher thread. It sleeps while there is nothing to do.
     pub fn start() -> Result<EventBus> {
         let (actions, queue) = unbounded();
-        let subscribers = Arc::new(AtomicUsize::new(0));
-        let count = subscribers.clone();
+        let shared = Arc::new(Shared::default());
+        let seen = shared.clone();
         let thread = std::thread::Builder::new()
             .name("wippy-events".into())
-            .spawn(move || dispatch(&queue, &count))
+            .spawn(move || dispatch(&queue, &seen))
             .map_err(|error| Error::internal(format!("start the event bus: {error}")))?;
-        Ok(EventBus(Arc::new(Inner {
-            actions,
-            closed: AtomicBool::new(false),
-            subscribers,
-            thread: Mutex::new(Some(thread)),
-        })))
+        let dispatcher = thread.thread().id();
+        let thread = Mutex::new(Some(thread));
+        Ok(EventBus(Arc::new(Inner { actions, shared, dispatcher, thread })))
     }
 
-    /// Queues an event. Dropped once the bus is closed.
+    /// Queues an event. Dropped once the bus is closed, and at once if nobody listens.
     pub fn send(&self, event: Event) {
-        if !self.0.closed.load(Ordering::Acquire) {
+        if self.is_heard() && !self.is_closed() {
             // Fails only when the dispatcher has gone, which is the same as closed.
             let _ = self.0.actions.send(Action::Send(event));
         }
@@ -122,11 +136,22 @@ impl EventBus {
 
     /// Is anybody subscribed to anything? Saves making events nobody hears.
     pub fn is_heard(&self) -> bool {
-        self.0.subscribers.load(Ordering::Acquire) > 0
+        self.0.shared.subscribers.load(Ordering::Acquire) > 0
+    }
+
+    fn is_closed(&self) -> bool {
+        self.0.shared.closed.load(Ordering::Acquire)
+    }
+
+    fn is_dispatcher(&self) -> bool {
+        std::thread::current().id() == self.0.dispatcher
     }
 
     /// Calls `callback` for matching events until `cancel`, `unsubscribe` or `stop`. Empty patterns
     /// filter nothing; kind `*` means all kinds.
+    ///
+    /// # Panics
+    /// In a callback, where it would wait for itself.
     pub fn subscribe(
         &self,
         system: &str,
@@ -134,24 +159,26 @@ impl EventBus {
         cancel: Cancel,
         callback: Callback,
     ) -> Result<SubscriptionId> {
+        assert!(!self.is_dispatcher(), "a callback of the event bus subscribes");
         let kind = if kind == "*" { "" } else { kind };
         let subscriber = Subscriber {
             id: SubscriptionId(0),
-            system: Pattern::parse(system),
-            kind: Pattern::parse(kind),
+            system: filter(system),
+            kind: filter(kind),
             cancel,
             callback,
         };
-        let closed = || Error::unavailable("bus is closed");
-        let (reply, answer) = bounded(1);
-        if self.0.closed.load(Ordering::Acquire) {
+        if self.is_closed() {
             return Err(closed());
         }
+        let (reply, answer) = bounded(1);
         self.0.actions.send(Action::Subscribe(subscriber, reply)).map_err(|_| closed())?;
+        // Hanging up: the bus was stopped with this in its queue.
         answer.recv().map_err(|_| closed())?
     }
 
-    /// A subscription that queues events, without bound, until somebody takes them.
+    /// A subscription that queues events, without bound, until somebody takes them. Ending it leaves
+    /// what is already in the receiver to the reader; after that, the receiver is disconnected.
     pub fn channel(
         &self,
         system: &str,
@@ -166,23 +193,30 @@ impl EventBus {
         Ok((self.subscribe(system, kind, cancel, callback)?, receiver))
     }
 
-    /// No event reaches the subscriber after this. An unknown id is fine. Not to be called from a
-    /// callback: it waits for the dispatcher.
+    /// No event reaches the subscriber after this. An unknown id is fine.
+    ///
+    /// # Panics
+    /// In a callback, where it would wait for itself.
     pub fn unsubscribe(&self, id: SubscriptionId) {
+        assert!(!self.is_dispatcher(), "a callback of the event bus unsubscribes");
         let (reply, done) = bounded(1);
         if self.0.actions.send(Action::Unsubscribe(id, reply)).is_ok() {
+            // Hanging up: the bus was stopped, and with it every subscription.
             let _ = done.recv();
         }
     }
 
-    /// Drops subscribers and what is queued, and waits for the dispatcher to end.
+    /// Drops subscribers and what is queued, and waits for the dispatcher to end (in a callback: does
+    /// not wait).
     pub fn stop(&self) {
-        self.0.closed.store(true, Ordering::Release);
+        self.0.shared.closed.store(true, Ordering::Release);
+        // Wakes a dispatcher that sleeps; one that is busy sees the flag.
         let _ = self.0.actions.send(Action::Stop);
-        let thread = self.0.thread.lock().take();
-        if let Some(thread) = thread
-            && thread.thread().id() != std::thread::current().id()
-        {
+        if self.is_dispatcher() {
+            return;
+        }
+        // The lock is held while waiting: of two callers, both return after the end.
+        if let Some(thread) = self.0.thread.lock().take() {
             let _ = thread.join();
         }
     }
@@ -190,50 +224,88 @@ impl EventBus {
 
 impl Drop for Inner {
     fn drop(&mut self) {
+        // Nobody can subscribe or stop any more; what was sent before is still delivered.
         let _ = self.actions.send(Action::Stop);
     }
 }
 
-fn dispatch(queue: &Receiver<Action>, count: &AtomicUsize) {
-    let mut subscribers: Vec<Subscriber> = Vec::new();
-    let mut next_id = 1;
+fn closed() -> Error {
+    Error::unavailable("bus is closed")
+}
+
+fn filter(pattern: &str) -> Pattern {
+    if pattern.is_empty() { Pattern::EVERYTHING } else { Pattern::parse(pattern) }
+}
+
+/// The dispatcher's loop. Subscribers are dropped before the queue, so that whoever was waiting in it
+/// learns of the end when no callback can run any more.
+fn dispatch(queue: &Receiver<Action>, shared: &Shared) {
+    let mut subscribers = Subscribers { list: Vec::new(), last_id: 0, shared };
     while let Ok(action) = queue.recv() {
+        if shared.closed.load(Ordering::Acquire) {
+            break;
+        }
         match action {
             Action::Send(event) => {
                 let event = Arc::new(event);
-                subscribers.retain_mut(|subscriber| subscriber.offer(&event));
+                subscribers.retain(|subscriber| subscriber.offer(&event));
             }
-            Action::Subscribe(mut subscriber, reply) => {
-                subscribers.retain(|s| !s.cancel.is_cancelled());
-                let answer = match subscribers.len() < SUBSCRIBERS_MAX {
-                    true => {
-                        subscriber.id = SubscriptionId(next_id);
-                        next_id += 1;
-                        let id = subscriber.id;
-                        subscribers.push(subscriber);
-                        Ok(id)
-                    }
-                    false => Err(Error::unavailable("eventbus subscribers cap reached")),
-                };
-                count.store(subscribers.len(), Ordering::Release);
-                let _ = reply.send(answer);
-                continue;
+            Action::Subscribe(subscriber, reply) => {
+                let _ = reply.send(subscribers.add(subscriber));
             }
             Action::Unsubscribe(id, reply) => {
                 subscribers.retain(|subscriber| subscriber.id != id);
-                count.store(subscribers.len(), Ordering::Release);
                 let _ = reply.send(());
-                continue;
             }
             Action::Stop => break,
         }
-        count.store(subscribers.len(), Ordering::Release);
     }
-    count.store(0, Ordering::Release);
+}
+
+/// The dispatcher's own list, and the count the others see.
+struct Subscribers<'a> {
+    list: Vec<Subscriber>,
+    last_id: u64,
+    shared: &'a Shared,
+}
+
+impl Subscribers<'_> {
+    fn add(&mut self, mut subscriber: Subscriber) -> Result<SubscriptionId> {
+        // Only a matching event would take these out; they must not use up the places.
+        self.retain(|subscriber| !subscriber.cancel.is_cancelled());
+        if self.list.len() >= SUBSCRIBERS_MAX {
+            return Err(Error::unavailable("eventbus subscribers cap reached"));
+        }
+        self.last_id += 1;
+        let id = SubscriptionId(self.last_id);
+        subscriber.id = id;
+        self.list.push(subscriber);
+        self.publish_count();
+        Ok(id)
+    }
+
+    fn retain(&mut self, keep: impl FnMut(&mut Subscriber) -> bool) {
+        let before = self.list.len();
+        self.list.retain_mut(keep);
+        if self.list.len() != before {
+            self.publish_count();
+        }
+    }
+
+    fn publish_count(&self) {
+        self.shared.subscribers.store(self.list.len(), Ordering::Release);
+    }
+}
+
+impl Drop for Subscribers<'_> {
+    fn drop(&mut self) {
+        self.list.clear();
+        self.publish_count();
+    }
 }
 
 impl Subscriber {
-    /// Hands a matching event on. `false`: the subscription has been cancelled.
+    /// Hands a matching event on. `false`: the subscription is over.
     fn offer(&mut self, event: &Arc<Event>) -> bool {
         if !self.system.matches(&event.system) || !self.kind.matches(&event.kind) {
             return true;
@@ -241,8 +313,8 @@ impl Subscriber {
         if self.cancel.is_cancelled() {
             return false;
         }
-        (self.callback)(event);
-        true
+        // Unwind safe: after a panic the callback is not called again. The panic hook has told of it.
+        catch_unwind(AssertUnwindSafe(|| (self.callback)(event))).is_ok()
     }
 }
 
@@ -308,14 +380,126 @@ mod tests {
     }
 
     #[test]
+    fn a_callback_that_panics_is_dropped_alone() {
+        let bus = bus();
+        let panics = Box::new(|event: &Arc<Event>| assert!(event.path == "1", "on purpose"));
+        assert!(bus.subscribe("", "", Cancel::default(), panics).is_ok());
+        let (_, events) = bus.channel("", "", Cancel::default()).expect("subscribed");
+        for n in 1..=3 {
+            bus.send(event("k", n));
+        }
+        assert_eq!(events.iter().take(3).count(), 3);
+        assert_eq!(bus.0.shared.subscribers.load(Ordering::Acquire), 1);
+    }
+
+    #[test]
+    fn a_callback_may_not_wait_for_itself() {
+        let bus = bus();
+        let handle = bus.clone();
+        let (told, heard) = unbounded();
+        let callback = Box::new(move |_: &Arc<Event>| {
+            let _ = told.send(());
+            handle.unsubscribe(SubscriptionId(1));
+        });
+        assert!(bus.subscribe("", "", Cancel::default(), callback).is_ok());
+        let (_, control) = bus.channel("", "", Cancel::default()).expect("subscribed");
+        bus.send(event("k", 1));
+        bus.send(event("k", 2));
+        assert_eq!(control.iter().take(2).count(), 2);
+        assert_eq!(heard.iter().count(), 1, "it panicked, and lost its subscription");
+    }
+
+    #[test]
+    fn a_callback_may_send_and_cancel_itself() {
+        let bus = bus();
+        let (handle, cancel) = (bus.clone(), Cancel::default());
+        let own = cancel.clone();
+        let callback = Box::new(move |event: &Arc<Event>| {
+            own.cancel();
+            handle.send(Event::new("echo", "k", &event.path, Value::Nil));
+        });
+        assert!(bus.subscribe("", "", cancel, callback).is_ok());
+        let (_, echoes) = bus.channel("echo", "", Cancel::default()).expect("subscribed");
+        bus.send(event("k", 1));
+        bus.send(event("k", 2));
+        bus.send(Event::new("echo", "k", "end", Value::Nil));
+        let paths: Vec<String> = echoes.iter().take(2).map(|e| e.path.clone()).collect();
+        assert_eq!(paths.len(), 2);
+        assert!(paths.contains(&"1".to_owned()) && paths.contains(&"end".to_owned()));
+    }
+
+    #[test]
+    fn each_senders_events_keep_their_order() {
+        const SENDERS: usize = 4;
+        const EVENTS: usize = 5_000;
+        let bus = bus();
+        let (_, events) = bus.channel("", "", Cancel::default()).expect("subscribed");
+        std::thread::scope(|scope| {
+            for sender in 0..SENDERS {
+                let bus = &bus;
+                scope.spawn(move || {
+                    (0..EVENTS).for_each(|n| bus.send(event(&sender.to_string(), n)));
+                });
+            }
+        });
+        let mut next = [0; SENDERS];
+        for event in events.iter().take(SENDERS * EVENTS) {
+            let sender: usize = event.kind.parse().expect("a number");
+            assert_eq!(event.path, next[sender].to_string());
+            next[sender] += 1;
+        }
+        assert_eq!(next, [EVENTS; SENDERS]);
+    }
+
+    #[test]
+    fn nobody_is_reached_after_unsubscribe_returned_even_in_a_flood() {
+        let bus = bus();
+        let done = AtomicBool::new(false);
+        std::thread::scope(|scope| {
+            scope.spawn(|| {
+                while !done.load(Ordering::Acquire) {
+                    match bus.0.actions.len() < 100 {
+                        true => bus.send(event("k", 0)),
+                        false => std::thread::yield_now(),
+                    }
+                }
+            });
+            for _ in 0..200 {
+                let over = Arc::new(AtomicBool::new(false));
+                let seen = over.clone();
+                let late = Arc::new(AtomicBool::new(false));
+                let told = late.clone();
+                let callback = Box::new(move |_: &Arc<Event>| {
+                    told.fetch_or(seen.load(Ordering::SeqCst), Ordering::SeqCst);
+                });
+                let id = bus.subscribe("", "", Cancel::default(), callback).expect("subscribed");
+                bus.unsubscribe(id);
+                over.store(true, Ordering::SeqCst);
+                let (_, control) = bus.channel("", "", Cancel::default()).expect("subscribed");
+                assert!(control.recv().is_ok());
+                assert!(!late.load(Ordering::SeqCst));
+                drop(control);
+            }
+            done.store(true, Ordering::Release);
+        });
+    }
+
+    #[test]
     fn the_number_of_subscribers_is_bounded() {
         let bus = bus();
         let subscribe = || bus.subscribe("", "", Cancel::default(), Box::new(|_| ()));
-        for _ in 0..SUBSCRIBERS_MAX {
-            assert!(subscribe().is_ok());
+        let cancel = Cancel::default();
+        let first = bus.subscribe("", "", cancel.clone(), Box::new(|_| ()));
+        for n in 2..=SUBSCRIBERS_MAX {
+            assert_eq!(subscribe().map(|id| id.to_string()), Ok(format!("sub.{n}")));
         }
         let error = subscribe().expect_err("one too many");
         assert_eq!(error.message(), "eventbus subscribers cap reached");
+        cancel.cancel();
+        let id = subscribe().expect("a cancelled one holds no place");
+        assert_ne!(Ok(id), first, "ids are not used twice");
+        bus.unsubscribe(id);
+        assert!(subscribe().is_ok());
     }
 
     #[test]
@@ -329,5 +513,40 @@ mod tests {
         assert!(!bus.is_heard());
         let error = bus.channel("", "", Cancel::default()).expect_err("closed");
         assert_eq!(error.message(), "bus is closed");
+    }
+
+    #[test]
+    fn stopping_overtakes_the_queue() {
+        let bus = bus();
+        let (entered, inside) = unbounded();
+        let (gate, opened) = bounded::<()>(1);
+        let (told, calls) = unbounded();
+        let callback = Box::new(move |_: &Arc<Event>| {
+            let _ = told.send(());
+            let _ = entered.send(());
+            let _ = opened.recv();
+        });
+        assert!(bus.subscribe("", "", Cancel::default(), callback).is_ok());
+        (0..3).for_each(|n| bus.send(event("k", n)));
+        assert!(inside.recv().is_ok());
+        // The dispatcher is in the first call; two events and a subscription are behind it.
+        std::thread::scope(|scope| {
+            let queued = scope.spawn(|| bus.channel("", "", Cancel::default()).map(|_| ()));
+            while bus.0.actions.len() < 3 {
+                std::thread::yield_now();
+            }
+            let stop = scope.spawn(|| bus.stop());
+            while !bus.is_closed() {
+                std::thread::yield_now();
+            }
+            // Opens the gate for good: a second call would fail the test, not hang it.
+            drop(gate);
+            let error = queued.join().expect("no panic").expect_err("never became active");
+            assert_eq!(error, closed());
+            stop.join().expect("no panic");
+        });
+        assert_eq!(calls.iter().count(), 1, "the two queued events were dropped");
+        bus.stop();
+        bus.unsubscribe(SubscriptionId(1));
     }
 }

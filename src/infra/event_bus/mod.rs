@@ -1,4 +1,6 @@
 //! Event bus: news between the parts of the runtime, and from them to programs.
+//!
+//! `bus` delivers, `pattern` decides who is meant, `wait` asks and waits for an answer.
 
 mod bus;
 mod pattern;

@@ -7,11 +7,23 @@
 //! | `(a\|b\|c)` | one segment equal to an alternative |
 //! | other | that text (`foo*` is literal, not a glob) |
 //!
-//! The empty value has no segments worth matching: only `**` and the empty pattern take it.
+//! A `*` wants a segment that is there: the empty value has none, so of all patterns only `**` and the
+//! empty one take it. Where an empty pattern means "no filter", as on the bus, the caller says so.
+
+use smallvec::SmallVec;
 
 /// A parsed pattern; pure, so anybody may keep and share it.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Pattern(Vec<Segment>);
+pub struct Pattern(Form);
+
+#[derive(Clone, Debug, PartialEq, Eq)]
+enum Form {
+    /// `**` alone.
+    Everything,
+    /// Nothing but literal segments, which is how most subscriptions look: one comparison.
+    Exactly(Box<str>),
+    Segments(Box<[Segment]>),
+}
 
 #[derive(Clone, Debug, PartialEq, Eq)]
 enum Segment {
@@ -22,20 +34,34 @@ enum Segment {
 }
 
 impl Pattern {
-    /// Every text is a pattern. The empty one matches everything: no filter.
+    /// Matches every value, as `**` does.
+    pub const EVERYTHING: Pattern = Pattern(Form::Everything);
+
+    /// Every text is a pattern.
     pub fn parse(text: &str) -> Pattern {
-        if text.is_empty() {
-            return Pattern(vec![Segment::Any]);
+        if text == "**" {
+            return Pattern::EVERYTHING;
         }
-        Pattern(text.split('.').map(Segment::parse).collect())
+        let segments: Box<[Segment]> = text.split('.').map(Segment::parse).collect();
+        let is_literal = segments.iter().all(|segment| matches!(segment, Segment::Text(_)));
+        Pattern(match is_literal {
+            true => Form::Exactly(text.into()),
+            false => Form::Segments(segments),
+        })
     }
 
     pub fn matches(&self, value: &str) -> bool {
-        let segments: smallvec::SmallVec<[&str; 8]> = match value {
-            "" => smallvec::SmallVec::new(),
-            value => value.split('.').collect(),
-        };
-        matches(&self.0, &segments)
+        match &self.0 {
+            Form::Everything => true,
+            Form::Exactly(text) => **text == *value,
+            Form::Segments(pattern) => {
+                let segments: SmallVec<[&str; 8]> = match value {
+                    "" => SmallVec::new(),
+                    value => value.split('.').collect(),
+                };
+                matches(pattern, &segments)
+            }
+        }
     }
 }
 
@@ -60,7 +86,7 @@ impl Segment {
     }
 }
 
-/// Greedy with one point of return, as for globs: linear in pattern times value.
+/// Greedy with one point of return, as for globs: at most pattern times value comparisons.
 fn matches(pattern: &[Segment], value: &[&str]) -> bool {
     let (mut p, mut v) = (0, 0);
     // The last `**`, and how much of the value it has taken.
@@ -114,7 +140,26 @@ mod tests {
         check("a.**.d", &["a.d", "a.b.d", "a.b.c.d"], &["a", "d", "a.b"]);
         check("(a|b).x", &["a.x", "b.x"], &["c.x", "a|b.x", "x"]);
         check("foo*", &["foo*"], &["foo", "foobar"]);
-        check("", &["", "a", "a.b"], &[]);
+        check("", &[""], &["a", "a.b", "."]);
+        check("a.b", &["a.b"], &["a", "a.b.c", "a.", "A.b"]);
+        check("a.*.c", &["a.b.c", "a..c"], &["a.c", "a.b.b.c"]);
+        check("*.**.*", &["a.b", "a.b.c"], &["", "a"]);
+        check("**.**", &["", "a", "a.b"], &[]);
+        check("(a|b)", &["a", "b"], &["", "c", "(a|b)"]);
+        check("()", &[], &["", "a", "()"]);
+        check("x.()", &["x."], &["x", "x.a"]);
+        check("(a", &["(a"], &["a"]);
+        check("a|b", &["a|b"], &["a", "b"]);
+        // Alternatives hold no dots: these are the segments `(a`, `b|c)`.
+        check("(a.b|c)", &["(a.b|c)"], &["a.b", "c"]);
+        check("***", &["***"], &["a", ""]);
+    }
+
+    #[test]
+    fn many_stars_cost_little() {
+        let value = "a.".repeat(2_000) + "b";
+        check(&("**.a.".repeat(200) + "c"), &[], &[&value]);
+        check(&("**.a.".repeat(200) + "**"), &[&value], &[]);
     }
 
     fn naive(pattern: &[&str], value: &[&str]) -> bool {
@@ -122,19 +167,38 @@ mod tests {
             ([], []) => true,
             (["**", rest @ ..], _) => (0..=value.len()).any(|n| naive(rest, &value[n..])),
             (["*", rest @ ..], [_, values @ ..]) => naive(rest, values),
+            (["(a|b)", rest @ ..], ["a" | "b", values @ ..]) => naive(rest, values),
+            (["(a|b)", ..], _) => false,
             ([text, rest @ ..], [first, values @ ..]) if text == first => naive(rest, values),
             _ => false,
         }
     }
 
+    fn segments(text: &str) -> Vec<&str> {
+        if text.is_empty() { Vec::new() } else { text.split('.').collect() }
+    }
+
     proptest! {
         #[test]
         fn agrees_with_the_obvious_matcher(
-            pattern in prop::collection::vec(prop::sample::select(vec!["a", "b", "*", "**"]), 1..6),
-            value in prop::collection::vec(prop::sample::select(vec!["a", "b", "c"]), 1..7),
+            pattern in prop::collection::vec(
+                prop::sample::select(vec!["a", "b", "", "a*", "*", "**", "(a|b)"]),
+                0..6,
+            ),
+            value in prop::collection::vec(
+                prop::sample::select(vec!["a", "b", "c", "", "a*", "(a|b)"]),
+                0..7,
+            ),
         ) {
-            let parsed = Pattern::parse(&pattern.join("."));
-            prop_assert_eq!(parsed.matches(&value.join(".")), naive(&pattern, &value));
+            let (pattern, value) = (pattern.join("."), value.join("."));
+            let expected = naive(&segments(&pattern), &segments(&value));
+            let is_match = Pattern::parse(&pattern).matches(&value);
+            prop_assert_eq!(is_match, expected, "{:?} against {:?}", pattern, value);
+        }
+
+        #[test]
+        fn every_text_is_a_pattern(pattern in ".*", value in ".*") {
+            Pattern::parse(&pattern).matches(&value);
         }
     }
 }

@@ -1,9 +1,9 @@
 //! Request and reply on the bus: ask, then wait for who accepts or rejects.
 
 use std::sync::Arc;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
-use crossbeam_channel::Receiver;
+use crossbeam_channel::{Receiver, RecvTimeoutError, unbounded};
 
 use crate::infra::error::{Error, Kind, Result};
 use crate::infra::event_bus::{Cancel, Event, EventBus};
@@ -13,6 +13,7 @@ use crate::infra::transcoder::Value;
 const DEFAULT: Duration = Duration::from_secs(30);
 
 /// A wait that has begun: registered before the request is sent, so that no reply is missed.
+/// Dropping it ends its subscription.
 pub struct Waiter {
     replies: Receiver<Arc<Event>>,
     path: String,
@@ -23,33 +24,47 @@ impl Waiter {
     /// Waits for replies of `system` whose kind matches and whose path is `path`.
     pub fn register(bus: &EventBus, system: &str, kind: &str, path: &str) -> Result<Waiter> {
         let cancel = Cancel::default();
-        let (_, replies) = bus.channel(system, kind, cancel.clone())?;
+        let (sender, replies) = unbounded();
+        let wanted = path.to_owned();
+        let callback = Box::new(move |event: &Arc<Event>| {
+            if event.path == wanted {
+                // A waiter that is gone wants no reply.
+                let _ = sender.send(event.clone());
+            }
+        });
+        bus.subscribe(system, kind, cancel.clone(), callback)?;
         Ok(Waiter { replies, path: path.to_owned(), cancel })
     }
 
-    /// The data of the acceptance, or the error of the rejection. A zero timeout means 30 s.
+    /// The data of the acceptance, or the error of the rejection. A zero timeout means 30 s. Blocks
+    /// the thread: not for workers.
     pub fn wait(self, timeout: Duration) -> Result<Value> {
         let timeout = if timeout.is_zero() { DEFAULT } else { timeout };
-        let deadline = std::time::Instant::now() + timeout;
-        loop {
-            let reply = self.replies.recv_deadline(deadline).map_err(|_| {
+        // Later than the clock can say is forever.
+        let reply = match Instant::now().checked_add(timeout) {
+            Some(deadline) => self.replies.recv_deadline(deadline),
+            None => self.replies.recv().map_err(RecvTimeoutError::from),
+        };
+        let reply = reply.map_err(|error| match error {
+            RecvTimeoutError::Timeout => {
                 let message = format!("no answer for {} within {timeout:?}", self.path);
                 Error::new(Kind::Timeout, message).with_retryable(Some(true))
-            })?;
-            if reply.path != self.path {
-                continue;
             }
-            let accepted = reply.kind == "accept"
-                || reply.kind.ends_with(".accept")
-                || reply.kind.ends_with(".accepted");
-            return match (accepted, &reply.data) {
-                (true, data) => Ok(data.clone()),
-                (false, Value::Error(error)) => Err((**error).clone()),
-                (false, Value::Str(text)) => Err(Error::internal(text)),
-                (false, _) => Err(Error::internal(format!("{} was rejected", self.path))),
-            };
+            // Only a bus that ends drops a subscription that has not been cancelled.
+            RecvTimeoutError::Disconnected => Error::unavailable("bus is closed"),
+        })?;
+        match (is_acceptance(&reply.kind), &reply.data) {
+            (true, data) => Ok(data.clone()),
+            (false, Value::Error(error)) => Err((**error).clone()),
+            (false, Value::Str(text)) => Err(Error::internal(text)),
+            (false, _) => Err(Error::internal(format!("{} was rejected", self.path))),
         }
     }
+}
+
+/// Any other kind is a rejection.
+fn is_acceptance(kind: &str) -> bool {
+    kind == "accept" || kind.ends_with(".accept") || kind.ends_with(".accepted")
 }
 
 impl Drop for Waiter {
@@ -73,10 +88,49 @@ mod tests {
 
     #[test]
     fn acceptance_and_rejection() {
-        assert_eq!(reply("fs.accept", Value::Int(1)), Ok(Value::Int(1)));
-        assert_eq!(reply("fs.accepted", Value::Nil), Ok(Value::Nil));
-        let error = Error::invalid("no");
-        assert_eq!(reply("fs.reject", Value::Error(Box::new(error.clone()))), Err(error));
+        for kind in ["fs.accept", "fs.accepted"] {
+            assert_eq!(reply(kind, Value::Int(1)), Ok(Value::Int(1)));
+        }
+        let no = Error::invalid("no");
+        for kind in ["fs.reject", "fs.rejected", "fs.unaccepted", "fs.other"] {
+            assert_eq!(reply(kind, Value::Error(Box::new(no.clone()))), Err(no.clone()));
+        }
+        assert_eq!(reply("fs.reject", "no".into()), Err(Error::internal("no")));
+        assert_eq!(reply("fs.reject", Value::Nil), Err(Error::internal("app:x was rejected")));
+    }
+
+    #[test]
+    fn the_kinds_of_acceptance() {
+        for (kind, expected) in [
+            ("accept", true),
+            ("a.accept", true),
+            ("a.b.accepted", true),
+            ("accepted", false),
+            ("a.accept.b", false),
+            ("accept.a", false),
+            ("", false),
+        ] {
+            assert_eq!(is_acceptance(kind), expected, "{kind:?}");
+        }
+    }
+
+    #[test]
+    fn a_bus_that_ends_is_no_timeout() {
+        let bus = EventBus::start().expect("starts");
+        let waiter = Waiter::register(&bus, "fs", "", "app:x").expect("registered");
+        bus.stop();
+        let error = waiter.wait(Duration::MAX).expect_err("nobody will answer");
+        assert_eq!(error, Error::unavailable("bus is closed"));
+        assert!(Waiter::register(&bus, "fs", "", "app:x").is_err());
+    }
+
+    #[test]
+    fn a_waiter_that_is_done_takes_no_place() {
+        let bus = EventBus::start().expect("starts");
+        drop(Waiter::register(&bus, "fs", "", "app:x").expect("registered"));
+        let (id, _) = bus.channel("", "", Cancel::default()).expect("subscribed");
+        bus.unsubscribe(id);
+        assert!(!bus.is_heard());
     }
 
     #[test]

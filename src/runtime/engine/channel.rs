@@ -196,7 +196,7 @@ impl VmData {
         let channel = self.channels.remove(id);
         if let Some(timer) = channel.timer {
             self.timers.cancel(timer.id);
-            self.processes[process].timers -= 1;
+            self.lose_timer(process);
         }
     }
 
@@ -214,6 +214,10 @@ impl VmData {
             channel.previous = NONE;
             channel.next = NONE;
             channel.process = self.limbo;
+            // The subscription's own hold goes with the process.
+            if channel.source != Source::Lua {
+                channel.holders -= 1;
+            }
             if let Some(timer) = channel.timer.take() {
                 self.timers.cancel(timer.id);
             }
@@ -395,4 +399,39 @@ impl VmData {
 
 pub fn closed_error() -> crate::infra::error::Error {
     crate::infra::error::Error::invalid("send on closed channel")
+}
+
+#[cfg(test)]
+mod tests {
+    use std::sync::Weak;
+
+    use super::*;
+    use crate::app::node::{Node, Options};
+    use crate::core::pid::Pid;
+    use crate::runtime::engine::process::Process;
+    use crate::runtime::engine::raw::Guard;
+    use crate::runtime::engine::vm::LuaVm;
+
+    #[test]
+    fn nothing_is_left_of_an_ended_process_once_its_objects_are_gone() {
+        let node = Node::start(Options::default()).expect("starts");
+        let (vm, _interrupt) = LuaVm::create(node.kernel.clone(), Weak::new()).expect("created");
+        let data = vm.data();
+        let main = data.main;
+        let _guard = Guard::enter(main);
+        let process = data.processes.insert(Process::new(Pid::NONE));
+        let inbox = data.subscription(process, Source::Inbox);
+        let own = data.new_channel(process, 1, Source::Lua);
+        for id in [inbox, own] {
+            data.push_channel(main, id);
+            main.pop(1);
+        }
+        data.subscription(process, Source::Events);
+        data.end_channels(process);
+        assert_eq!(data.channels.len(), 2, "the two that have objects");
+        main.collect();
+        main.collect();
+        data.bury();
+        assert!(data.channels.is_empty());
+    }
 }

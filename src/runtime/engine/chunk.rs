@@ -5,6 +5,7 @@ use std::sync::atomic::{AtomicU32, Ordering};
 
 use crate::core::registry::EntryId;
 use crate::infra::error::{Error, Result};
+use crate::runtime::modules::base;
 
 /// A Lua entry ready to be started: bytecode and what its environment holds.
 pub struct Definition {
@@ -77,6 +78,7 @@ impl Definition {
         let bytecode = mlua::chunk::Compiler::new()
             .set_optimization_level(1)
             .set_debug_level(1)
+            .set_disabled_builtins(base::OVERRIDDEN.iter().copied())
             .compile(source)
             .map_err(|error| syntax_error(&name, source, &error))?;
         let chunk_name = CString::new(format!("={name}"))

@@ -2,11 +2,15 @@
 //!
 //! A managed coroutine may resume user coroutines, nested to any depth. When a host function inside
 //! suspends, Luau breaks out through all of them; [`Coroutine::inner`] is then the thread that waits
-//! and `parents` the chain of its resumers, innermost first. [`VmData::resume`] goes on inside out.
+//! and `parents` the chain of its resumers, innermost first. [`run`] goes on inside out.
 
+use std::any::Any;
 use std::ffi::c_int;
 
+use crate::core::dispatcher::{Command, CommandId, Completion};
 use crate::core::reactor::timers::TimerId;
+use crate::core::vm::{Answer, Event};
+use crate::infra::clock::Nanos;
 use crate::infra::error::Error;
 use crate::runtime::engine::raw::{Anchor, State, Status, VmPointer, lua_State};
 use crate::runtime::engine::select::Cases;
@@ -28,7 +32,7 @@ pub enum Wait {
 }
 
 /// Pushes the results of a completed command onto the thread that waits; returns their number.
-pub type Finish = fn(&mut VmData, State, Result<crate::core::vm::Answer, Error>) -> c_int;
+pub type Finish = fn(&mut VmData, State, Result<Answer, Error>) -> c_int;
 
 pub struct Coroutine {
     pub thread: State,
@@ -70,6 +74,9 @@ pub struct Break {
 }
 
 /// Luau's hook: called for each enclosing coroutine as a break passes it, with the resumer's state.
+///
+/// # Safety
+/// For Luau to call, in a VM that is entered.
 pub unsafe extern "C-unwind" fn on_break(resumer: *mut lua_State, _: *mut mlua::ffi::lua_Debug) {
     // SAFETY: Luau calls its hook with a live state of the running VM.
     let resumer = unsafe { State::from_raw(resumer) };
@@ -77,6 +84,9 @@ pub unsafe extern "C-unwind" fn on_break(resumer: *mut lua_State, _: *mut mlua::
 }
 
 /// Luau's interrupt, armed by the ticker: breaks the running thread where that is possible.
+///
+/// # Safety
+/// For Luau to call, in a VM that is entered.
 pub unsafe extern "C-unwind" fn on_interrupt(l: *mut lua_State, gc: c_int) {
     if gc >= 0 {
         return;
@@ -97,8 +107,28 @@ pub unsafe extern "C-unwind" fn on_interrupt(l: *mut lua_State, gc: c_int) {
         vm.broke.inner = Some(l);
         vm.broke.preempted = true;
         l.break_here();
+        return;
     }
-    // Not here: in a metamethod, a sort comparator, a gsub callback. The ticker will come again.
+    // In a metamethod, a sort comparator, a gsub callback or a pattern match. The ticker will come
+    // again; code that stays in there all the same gives its worker back by an error.
+    if vm.holds_worker_since() + HOLD_TIME < vm.now() {
+        l.push_str("runs for too long where it cannot be interrupted");
+        l.raise();
+    }
+}
+
+/// How long one resume may hold its worker where it cannot be suspended.
+const HOLD_TIME: Nanos = 5_000_000_000;
+
+impl VmData {
+    /// When the ticker first found the running resume where it cannot be left.
+    fn holds_worker_since(&mut self) -> Nanos {
+        let resume = self.resume_count();
+        if self.held.0 != resume {
+            self.held = (resume, self.now());
+        }
+        self.held.1
+    }
 }
 
 impl Cx {
@@ -139,6 +169,25 @@ impl Cx {
         Ok(Done::Suspended)
     }
 
+    /// Has a command done by whoever handles it; the coroutine waits, then `finish` makes its
+    /// results of the answer, an [`Answer::Boxed`].
+    pub fn command(&mut self, id: CommandId, args: Box<dyn Any + Send>, finish: Finish) -> Ret {
+        self.suspendable()?;
+        let (from, tag) = (self.self_pid(), self.tag());
+        let vm = self.vm();
+        let kernel = vm.kernel.clone();
+        let cell = vm.cell().ok_or("no VM runs here")?;
+        let scheduler = kernel.scheduler.clone();
+        let completion = Completion::new(move |answer| {
+            let result = answer.map(Answer::Boxed);
+            cell.post(Event::Done { pid: from, tag, result });
+            scheduler.notify(&cell);
+        });
+        // An answer that comes at once waits in the VM's queue until this coroutine waits for it.
+        kernel.dispatcher.dispatch(Command { id, from, args, completion });
+        self.suspend(Wait::Command(finish))
+    }
+
     /// A tag for a command of the running coroutine.
     pub fn tag(&mut self) -> u64 {
         let vm = self.vm();
@@ -148,6 +197,8 @@ impl Cx {
 
 impl VmData {
     pub fn new_coroutine(&mut self, process: u32, thread: State, anchor: Anchor) -> u32 {
+        // A program may have the thread, but must not resume it.
+        thread.set_managed();
         self.generation = self.generation.wrapping_add(1);
         let first = self.processes[process].coroutines;
         let id = self.coroutines.insert(Coroutine {

@@ -70,9 +70,8 @@ impl Environments {
                 l.set_field(-2, name);
             }
         }
-        // For sources that do not say `_G`, which is every field of the environment, read-only.
-        l.push_value(-1);
-        l.set_field(-2, "_G");
+        // There is no `_G` in here: it would be resolved when a chunk is loaded, and be the same
+        // table for all processes.
         l.set_read_only(-1, true);
         l.set_safe_env(-1, true);
         l.new_table(0, 2);
@@ -113,37 +112,10 @@ impl Environments {
 
 /// Pushes what `tostring` makes of the value at `index`; runs `__tostring`.
 pub fn push_text_of(l: State, index: c_int) -> Result<(), Raise> {
-    let index = l.abs(index);
-    match l.type_of(index) {
-        Type::None | Type::Nil => l.push_str("nil"),
-        Type::Boolean => l.push_str(if l.bool(index) { "true" } else { "false" }),
-        Type::String => l.push_value(index),
-        Type::Number => {
-            l.push_value(index);
-            // Turns the copy into a string in place.
-            let _ = l.bytes(-1);
-        }
-        _ => {
-            if let Some(message) = error::message(l, index) {
-                l.push_str(&message);
-                return Ok(());
-            }
-            if l.get_metatable(index) {
-                let has = l.get_field(-1, "__tostring");
-                l.remove(-2);
-                if has != Type::Nil {
-                    l.push_value(index);
-                    l.call(1, 1);
-                    return match l.type_of(-1) {
-                        Type::String => Ok(()),
-                        _ => Err("'__tostring' must return a string".into()),
-                    };
-                }
-                l.pop(1);
-            }
-            let text = format!("{}: {:#018x}", l.type_name(index), l.address(index));
-            l.push_str(&text);
-        }
+    match (l.type_of(index), error::message(l, index)) {
+        (Type::None, _) => l.push_str("nil"),
+        (_, Some(message)) => l.push_str(&message),
+        _ => l.push_text_of(index),
     }
     Ok(())
 }

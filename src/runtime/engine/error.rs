@@ -1,6 +1,7 @@
 //! Error objects: an [`Error`] as Lua sees it.
 
 use std::ffi::{CStr, c_int};
+use std::fmt;
 
 use crate::infra::error::{Error, Kind};
 use crate::runtime::engine::raw::{State, Tagged, Type};
@@ -11,8 +12,26 @@ pub struct ErrorObject {
     pub error: Error,
     /// Context of `errors.wrap`, this object's own.
     pub context: Option<String>,
-    pub stack: String,
+    pub stack: Stack,
 }
+
+/// Where an error object was made.
+pub struct Stack {
+    /// Address of the thread.
+    pub thread: usize,
+    /// Innermost first.
+    pub frames: Vec<Frame>,
+}
+
+/// A Lua function that was being called.
+pub struct Frame {
+    pub source: String,
+    pub line: i32,
+    pub name: Option<String>,
+}
+
+/// Calls looked at for a stack: those beyond are left out.
+const STACK_MAX: c_int = 20;
 
 impl Tagged for ErrorObject {
     const TAG: c_int = tags::ERROR;
@@ -27,21 +46,48 @@ impl ErrorObject {
 
 /// Pushes an error object with the stack of `l`.
 pub fn push(l: State, error: Error) {
-    let stack = stack_of(l);
-    l.push_userdata(ErrorObject { error, context: None, stack });
+    push_wrapped(l, error, None);
 }
 
-/// `  SOURCE:LINE (NAME)` for each Lua frame; frames beyond the twentieth are left out.
+/// Pushes an error object with a context of its own.
+pub fn push_wrapped(l: State, error: Error, context: Option<String>) {
+    let stack = Stack::of(l);
+    l.push_userdata(ErrorObject { error, context, stack });
+}
+
+/// The stack of `l` as text, see [`Stack`].
 pub fn stack_of(l: State) -> String {
-    let mut text = String::from("stack:");
-    for level in 0..20 {
-        let Some((source, line)) = l.location(level) else {
-            if level > 1 { break } else { continue }
-        };
-        let name = l.function_name(level).unwrap_or_else(|| "main".into());
-        text.push_str(&format!("\n  {source}:{line} ({name})"));
+    Stack::of(l).to_string()
+}
+
+impl Stack {
+    fn of(l: State) -> Stack {
+        let mut frames = Vec::new();
+        for level in 0..l.depth().min(STACK_MAX) {
+            // Host functions have no position.
+            if let Some((source, line)) = l.location(level) {
+                frames.push(Frame { source, line, name: l.function_name(level) });
+            }
+        }
+        Stack { thread: l.as_ptr() as usize, frames }
     }
-    text
+}
+
+impl Frame {
+    pub fn name(&self) -> &str {
+        self.name.as_deref().unwrap_or("main")
+    }
+}
+
+/// `  SOURCE:LINE (NAME)` for each Lua function.
+impl fmt::Display for Stack {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("stack:")?;
+        for frame in &self.frames {
+            write!(f, "\n  {}:{} ({})", frame.source, frame.line, frame.name())?;
+        }
+        Ok(())
+    }
 }
 
 /// The text of the error object at `index`; `None` if it is none.

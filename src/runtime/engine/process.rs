@@ -3,6 +3,7 @@
 use std::collections::VecDeque;
 use std::ffi::c_int;
 use std::sync::Arc;
+use std::sync::atomic::Ordering;
 
 use crate::core::pid::Pid;
 use crate::core::process::Control;
@@ -56,6 +57,8 @@ pub struct Process {
     pub listeners: Option<Box<Listeners>>,
     /// Packages of this process that wait in its lane; made when the first does.
     pub ticket: Option<Ticket>,
+    /// It has spawned a process that nobody knew yet to be short: see `pool`.
+    pub has_unknown_child: bool,
     /// Set when it is to end while it runs.
     pub killed: Option<Error>,
     pub extra: Option<Box<Extra>>,
@@ -91,6 +94,7 @@ impl Process {
             notices: VecDeque::new(),
             listeners: None,
             ticket: None,
+            has_unknown_child: false,
             killed: None,
             extra: None,
         }
@@ -217,32 +221,50 @@ fn publish(data: &mut VmData, cell: &Arc<VmCell>, id: u32, spec: &Spec) -> Resul
     }
     data.by_uniq.insert(pid.uniq(), id);
     data.kernel.topology.begin(control);
-    if spec.link {
-        data.kernel.topology.link(spec.parent, pid)?;
-    }
-    if data.kernel.lifecycle.is_watched() {
-        let started = Started { pid, source: &spec.definition.id, parent: spec.parent };
-        data.kernel.lifecycle.on_start(&started)?;
-    }
-    cell.population.fetch_add(1, std::sync::atomic::Ordering::Relaxed);
+    let source = &spec.definition.id;
+    let linked = match spec.link {
+        true => data.kernel.topology.link(spec.parent, pid),
+        false => Ok(()),
+    };
+    let accepted = linked.and_then(|()| {
+        data.kernel.lifecycle.on_start(&Started { pid, source, parent: spec.parent })
+    });
+    match accepted {
+        Ok(()) => cell.population.fetch_add(1, Ordering::Relaxed),
+        Err(error) => {
+            // Whoever refused it undoes the start: nobody has seen the process run.
+            data.kernel.topology.end(pid);
+            return Err(error);
+        }
+    };
     Ok(())
 }
 
+/// What a step has cost.
+pub struct Step {
+    /// Coroutines resumed.
+    pub switches: u32,
+    /// It took its whole quantum.
+    pub overstayed: bool,
+}
+
 /// Gives a process its turn: its ready coroutines run until each waits, or it is preempted.
-pub fn step(vm: VmPointer<VmData>, id: u32) {
+pub fn step(vm: VmPointer<VmData>, id: u32) -> Step {
     let mut switches = 0;
+    let done = |switches| Step { switches, overstayed: false };
     loop {
         let data = vm.get();
         let Some(next) = data.dequeue(id) else { break };
         data.current = id;
         data.count_resume();
         let ran = coroutine::run(vm, next);
+        switches += 1;
         let data = vm.get();
         data.current = NONE;
         data.running = NONE;
         if let Some(error) = data.processes[id].killed.take() {
             data.end(id, Outcome::Error(error));
-            return;
+            return done(switches);
         }
         match ran {
             Ran::Suspended => {}
@@ -253,36 +275,46 @@ pub fn step(vm: VmPointer<VmData>, id: u32) {
                 // First in its process, last in the VM: no other coroutine of the process runs
                 // before this one blocks.
                 data.requeue_first(next);
-                return;
+                return Step { switches, overstayed: true };
             }
             Ran::Finished if data.processes[id].main == next => {
                 let outcome = result_of(data.coroutines[next].thread);
                 data.end(id, outcome);
-                return;
+                return done(switches);
             }
             Ran::Finished => {
-                data.free_coroutine(next);
+                let (thread, _anchor) = data.free_coroutine(next);
+                // Its results go nowhere; left there, they would make it look as if not yet begun.
+                thread.set_top(0);
             }
             Ran::Failed => {
                 let thread = data.coroutines[next].thread;
                 let problem = error::from_raised(thread, -1);
                 data.end(id, Outcome::Error(problem));
-                return;
+                return done(switches);
             }
         }
-        switches += 1;
         if switches >= STEP_SWITCHES && data.processes[id].ready_first != NONE {
             data.make_ready(id);
-            return;
+            return done(switches);
         }
     }
     let data = vm.get();
-    if data.is_deadlocked(id) {
-        let threads = data.processes[id].threads;
-        let error = Error::internal(format!(
-            "deadlock: all coroutines blocked with no pending operations (threads={threads})"
-        ));
-        data.end(id, Outcome::Error(error.with_retryable(None)));
+    data.suspects.push(id);
+    end_deadlocked(data);
+    done(switches)
+}
+
+/// Ends those processes under suspicion in which nothing can ever happen again.
+pub fn end_deadlocked(data: &mut VmData) {
+    while let Some(id) = data.suspects.pop() {
+        if data.is_deadlocked(id) {
+            let threads = data.processes[id].threads;
+            let error = Error::internal(format!(
+                "deadlock: all coroutines blocked with no pending operations (threads={threads})"
+            ));
+            data.end(id, Outcome::Error(error.with_retryable(None)));
+        }
     }
 }
 
@@ -305,6 +337,15 @@ fn result_of(thread: State) -> Outcome {
 }
 
 impl VmData {
+    /// A pending timer of one of the process's channels is gone.
+    pub fn lose_timer(&mut self, id: u32) {
+        let process = &mut self.processes[id];
+        process.timers -= 1;
+        if process.timers == 0 && process.stuck > 0 {
+            self.suspects.push(id);
+        }
+    }
+
     /// All coroutines wait for what can never come.
     fn is_deadlocked(&self, id: u32) -> bool {
         let Some(process) = self.processes.get(id) else { return false };
@@ -344,7 +385,7 @@ impl VmData {
             let ended = Started { pid, source: &control.source, parent: control.parent };
             self.kernel.lifecycle.on_complete(&ended, &exit);
         }
-        control.vm.population.fetch_sub(1, std::sync::atomic::Ordering::Relaxed);
+        control.vm.population.fetch_sub(1, Ordering::Relaxed);
         if let Some(definition) = &self.processes[id].definition {
             definition.cost.on_end();
         }

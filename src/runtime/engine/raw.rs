@@ -116,6 +116,10 @@ pub enum Status {
     Failed,
 }
 
+/// Something raised: the error is on top of the stack.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Raised;
+
 /// Host data inside a tagged userdata.
 ///
 /// Tags are unique per type. The destructor of `Self` runs as a finalizer, see contract 4.
@@ -126,6 +130,15 @@ pub trait Tagged: Sized + 'static {
 
 /// A host function as Luau calls it.
 pub type CFunction = ffi::lua_CFunction;
+
+/// Whether a coroutine can be resumed, as another one sees it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Resumable {
+    Yes,
+    /// It runs, or waits for a coroutine it has resumed, or for a blocking call.
+    Running,
+    Dead,
+}
 
 /// A Lua thread: the main one of a VM, that of a coroutine, or the one that calls a host function.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
@@ -183,15 +196,36 @@ impl State {
         ffi!(ffi::lua_pushthread(self.0));
     }
 
+    /// Could the running thread resume `thread`? One that the engine resumes is never free.
+    #[inline]
+    pub fn resumable(self, thread: State) -> Resumable {
+        match ffi!(ffi::lua_costatus(self.0, thread.0)) {
+            ffi::LUA_COSUS if thread.is_managed() => Resumable::Running,
+            ffi::LUA_COSUS => Resumable::Yes,
+            ffi::LUA_COFIN | ffi::LUA_COERR => Resumable::Dead,
+            _ => Resumable::Running,
+        }
+    }
+
+    /// Marks a thread as one that the engine resumes, and nobody else.
+    pub fn set_managed(self) {
+        // The data slot of a thread other than the main one is ours; its own address marks it.
+        ffi!(ffi::lua_setthreaddata(self.0, self.0.cast()));
+    }
+
+    fn is_managed(self) -> bool {
+        !ffi!(ffi::lua_getthreaddata(self.0)).is_null()
+    }
+
+    /// How a thread stands after a resume that was broken and has gone on since.
+    pub fn outcome(self) -> Status {
+        status(ffi!(ffi::lua_status(self.0)))
+    }
+
     /// Runs or goes on with a thread; `arguments` values are on its stack.
     #[inline]
     pub fn resume(self, arguments: c_int) -> Status {
         status(ffi!(ffi::lua_resume_(self.0, std::ptr::null_mut(), arguments)))
-    }
-
-    /// Goes on with a suspended thread by raising the value on top of its stack.
-    pub fn resume_error(self) -> Status {
-        status(ffi!(ffi::lua_resumeerror(self.0, std::ptr::null_mut())))
     }
 
     /// May the running function be suspended here?
@@ -200,10 +234,10 @@ impl State {
         ffi!(ffi::lua_isyieldable(self.0)) != 0
     }
 
-    pub fn pcall(self, arguments: c_int, results: c_int) -> Result<(), ()> {
+    pub fn pcall(self, arguments: c_int, results: c_int) -> Result<(), Raised> {
         match ffi!(ffi::lua_pcall(self.0, arguments, results, 0)) {
             ffi::LUA_OK => Ok(()),
-            _ => Err(()),
+            _ => Err(Raised),
         }
     }
 
@@ -213,11 +247,11 @@ impl State {
     }
 
     /// Loads bytecode as a function whose globals are those of this thread.
-    pub fn load(self, name: &CStr, bytecode: &[u8]) -> Result<(), ()> {
+    pub fn load(self, name: &CStr, bytecode: &[u8]) -> Result<(), Raised> {
         let data = bytecode.as_ptr().cast::<c_char>();
         match ffi!(ffi::luau_load(self.0, name.as_ptr(), data, bytecode.len(), 0)) {
             ffi::LUA_OK => Ok(()),
-            _ => Err(()),
+            _ => Err(Raised),
         }
     }
 
@@ -395,6 +429,33 @@ impl State {
         ffi!(ffi::lua_pushcclosured(self.0, function, name.as_ptr(), upvalues));
     }
 
+    /// Puts `before` in front of the function on top of the stack, which is replaced. `before` may
+    /// change the arguments and let the function run, in the same frame; or push results itself
+    /// and return their number; or raise. It captures nothing.
+    pub fn wrap_function<F: Before>(self, before: F, name: &'static CStr) {
+        const { assert!(std::mem::size_of::<F>() == 0, "a wrapper captures nothing") };
+        // Only its type is needed.
+        let _ = before;
+        self.push_closure(wrapped::<F, 1>, name, 1);
+    }
+
+    /// Like [`State::wrap_function`] for a function that calls coroutines: `after` runs when a call
+    /// that was broken goes on. The function's own upvalues, `others` of them, lie below it.
+    pub fn wrap_resumer<F: Before, A>(self, before: F, after: A, name: &'static CStr, others: c_int)
+    where
+        A: Fn(State) -> c_int + Copy + 'static,
+    {
+        const { assert!(std::mem::size_of::<F>() == 0, "a wrapper captures nothing") };
+        const { assert!(std::mem::size_of::<A>() == 0, "a continuation captures nothing") };
+        let _ = (before, after);
+        let function = match others {
+            0 => wrapped::<F, 1>,
+            _ => wrapped::<F, 2>,
+        };
+        let (count, name) = (others + 1, name.as_ptr());
+        ffi!(ffi::lua_pushcclosurek(self.0, function, name, count, Some(continued::<A>)));
+    }
+
     /// Index of the running host function's `n`-th upvalue.
     pub fn upvalue(n: c_int) -> c_int {
         ffi::lua_upvalueindex(n)
@@ -508,6 +569,11 @@ impl State {
     /// Index of this thread's globals.
     pub const GLOBALS: c_int = ffi::LUA_GLOBALSINDEX;
 
+    /// Pushes what `tostring` makes of the value at `index`; runs `__tostring`, and may raise.
+    pub fn push_text_of(self, index: c_int) {
+        ffi!(ffi::luaL_tolstring_(self.0, index, std::ptr::null_mut()));
+    }
+
     // -- registry ---------------------------------------------------------------------------
 
     /// Keeps the value on top alive and pops it.
@@ -548,6 +614,11 @@ impl State {
             return None;
         }
         Some(ffi!(CStr::from_ptr(debug.name)).to_string_lossy().into_owned())
+    }
+
+    /// How many functions are being called in this thread.
+    pub fn depth(self) -> c_int {
+        ffi!(ffi::lua_stackdepth(self.0))
     }
 
     // -- userdata ---------------------------------------------------------------------------
@@ -599,6 +670,11 @@ impl State {
         ffi!(ffi::lua_totalbytes(self.0, -1))
     }
 
+    /// The heap may grow to `percent` of what was alive before the next collection ends.
+    pub fn set_gc_goal(self, percent: c_int) {
+        ffi!(ffi::lua_gc(self.0, ffi::LUA_GCSETGOAL, percent));
+    }
+
     pub fn collect(self) {
         ffi!(ffi::lua_gc(self.0, ffi::LUA_GCCOLLECT, 0));
     }
@@ -631,6 +707,49 @@ impl State {
     pub fn raise(self) -> ! {
         ffi!(ffi::lua_error(self.0))
     }
+
+    /// Puts the position of the caller, `chunk:line: `, before the string on top of the stack.
+    pub fn prepend_position(self) {
+        ffi!(ffi::luaL_where(self.0, 1));
+        self.insert(-2);
+        ffi!(ffi::lua_concat(self.0, 2));
+    }
+
+    /// Raises `message` with the position of the caller.
+    pub fn raise_message(self, message: &str) -> ! {
+        self.push_str(message);
+        self.prepend_position();
+        self.raise()
+    }
+}
+
+/// What runs before a wrapped function, see [`State::wrap_function`].
+pub trait Before: Fn(State) -> Option<c_int> + Copy + 'static {}
+
+impl<F: Fn(State) -> Option<c_int> + Copy + 'static> Before for F {}
+
+/// The function itself is upvalue number `AT`, its own upvalues are those before.
+unsafe extern "C-unwind" fn wrapped<F: Before, const AT: c_int>(raw: *mut lua_State) -> c_int {
+    // SAFETY: `F` has no size, so there is nothing to initialise.
+    let before: F = unsafe { std::mem::zeroed() };
+    let l = State(raw);
+    if let Some(results) = before(l) {
+        return results;
+    }
+    match l.c_function(State::upvalue(AT)) {
+        // The same frame: it sees the same arguments.
+        Some(function) => ffi!(function(raw)),
+        None => 0,
+    }
+}
+
+unsafe extern "C-unwind" fn continued<A>(raw: *mut lua_State, _status: c_int) -> c_int
+where
+    A: Fn(State) -> c_int + Copy + 'static,
+{
+    // SAFETY: as in `wrapped`.
+    let after: A = unsafe { std::mem::zeroed() };
+    after(State(raw))
 }
 
 pub type InterruptHandler = unsafe extern "C-unwind" fn(*mut lua_State, c_int);

@@ -7,6 +7,7 @@
 
 use std::sync::Arc;
 
+use crate::core::dispatcher::CommandId;
 use crate::core::vm::{Answer, Event};
 use crate::infra::error::Error;
 use crate::runtime::engine::coroutine::{Finish, Wait};
@@ -14,7 +15,7 @@ use crate::runtime::engine::raw::{State, Type};
 use crate::runtime::engine::vm::VmData;
 use crate::runtime::engine::{Cx, Raise, Ret, host, push_functions};
 use crate::runtime::modules::process::push_failure;
-use crate::system::spawn::{IoDone, Stream, TerminalPort};
+use crate::system::spawn::{IoDone, ReadCommand, Stream, TerminalPort};
 
 /// Bytes `io.read` asks for if the program does not say.
 const READ_LEN: usize = 1024;
@@ -155,24 +156,25 @@ fn read(cx: &mut Cx) -> Ret {
             n => n,
         },
     };
-    let done = cx.completion(Answer::Bytes)?;
-    terminal.read(n, done);
-    cx.suspend(Wait::Command(finish_read))
+    let command = ReadCommand { port: terminal, n };
+    cx.command(CommandId::TERMINAL_READ, Box::new(command), finish_read)
 }
 
 fn readline(cx: &mut Cx) -> Ret {
     let terminal = terminal!(cx);
-    let done = cx.completion(Answer::Bytes)?;
-    terminal.read_line(done);
-    cx.suspend(Wait::Command(finish_read))
+    let command = ReadCommand { port: terminal, n: 0 };
+    cx.command(CommandId::TERMINAL_READ_LINE, Box::new(command), finish_read)
 }
 
 fn finish_read(_: &mut VmData, l: State, result: Result<Answer, Error>) -> i32 {
     match result {
-        Ok(Answer::Bytes(bytes)) => {
-            l.push_bytes(&bytes);
-            1
-        }
+        Ok(Answer::Boxed(answer)) => match answer.downcast::<Vec<u8>>() {
+            Ok(bytes) => {
+                l.push_bytes(&bytes);
+                1
+            }
+            Err(_) => 0,
+        },
         Ok(_) => 0,
         Err(error) => push_failure(l, error),
     }

@@ -6,8 +6,10 @@
 pub mod base;
 pub mod channel;
 pub mod coroutine;
+pub mod errors;
 pub mod io;
 pub mod logger;
+pub mod os;
 pub mod payload;
 pub mod process;
 #[cfg(test)]
@@ -25,6 +27,8 @@ pub struct Module {
 pub static AMBIENT: &[Module] = &[
     Module { name: "channel", open: channel::open },
     Module { name: "coroutine", open: coroutine::open },
+    Module { name: "errors", open: errors::open },
+    Module { name: "os", open: os::open },
     Module { name: "payload", open: payload::open },
     Module { name: "process", open: process::open },
 ];
@@ -46,8 +50,8 @@ pub fn granted(name: &str) -> Option<&'static str> {
 
 /// Registers the userdata types of all modules in a new VM.
 pub fn register_types(l: State) {
-    base::register_types(l);
     channel::register_types(l);
+    errors::register_types(l);
     payload::register_types(l);
     logger::register_types(l);
     time::register_types(l);

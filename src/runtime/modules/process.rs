@@ -9,7 +9,7 @@ use crate::core::vm::{Answer, Event};
 use crate::infra::error::{Error, Kind};
 use crate::infra::transcoder::wire::Wire;
 use crate::runtime::engine::channel::Source;
-use crate::runtime::engine::chunk::Definition;
+use crate::runtime::engine::chunk::{Definition, Habit};
 use crate::runtime::engine::coroutine::Wait;
 use crate::runtime::engine::mail::{Mail, Payload, Topic};
 use crate::runtime::engine::process::{self as engine_process, Spec};
@@ -17,7 +17,7 @@ use crate::runtime::engine::raw::{State, Type};
 use crate::runtime::engine::slot::Slot;
 use crate::runtime::engine::vm::VmData;
 use crate::runtime::engine::{Cx, Raise, Ret, copy, error, host, push_functions, wire};
-use crate::runtime::pool::Place;
+use crate::runtime::pool::{Parent, Place};
 use crate::system::host::HostKind;
 use crate::system::kernel::terminated;
 use crate::system::spawn::SpawnRequest;
@@ -181,7 +181,15 @@ fn spawn_with(cx: &mut Cx, name: &str, monitor: bool, link: bool) -> Ret {
     let Some(pool) = cx.vm().pool.upgrade() else {
         return cx.fail(Error::unavailable("the runtime is shutting down"));
     };
-    let place = match pool.place(Some(&cell), &definition, host.isolated) {
+    let can_wait = cx.suspendable().is_ok();
+    let vm = cx.vm();
+    let current = vm.current;
+    let has_unknown_child = vm.processes[current].has_unknown_child;
+    if definition.cost.habit() != Habit::Short {
+        vm.processes[current].has_unknown_child = true;
+    }
+    let placing = Parent { vm: &cell, has_unknown_child, can_wait };
+    let place = match pool.place(Some(&placing), &definition, host.isolated) {
         Ok(place) => place,
         Err(error) => return cx.fail(error),
     };

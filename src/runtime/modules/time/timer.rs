@@ -23,6 +23,9 @@ use crate::runtime::modules::time::{duration, instant};
 /// Ticks a ticker keeps for a receiver that is behind.
 const TICKS_MAX: u32 = 16;
 
+/// A ticker with a shorter period ticks this often: it would keep a worker from ever sleeping.
+const PERIOD_MIN: Nanos = 100_000;
+
 struct TimerObject(ChannelRef);
 
 impl Tagged for TimerObject {
@@ -210,7 +213,7 @@ fn disarm(vm: &mut VmData, channel: u32) -> bool {
     let Some(timer) = vm.channels[channel].timer.take() else { return false };
     vm.timers.cancel(timer.id);
     let process = vm.channels[channel].process;
-    vm.processes[process].timers -= 1;
+    vm.lose_timer(process);
     true
 }
 
@@ -234,6 +237,10 @@ pub fn fire(vm: &mut VmData, channel: u32, due: Nanos, now: Nanos) {
         tick += 1;
     }
     let next = due.saturating_add((missed + 1).saturating_mul(timer.period));
+    let next = match timer.period < PERIOD_MIN {
+        true => next.max(now.saturating_add(PERIOD_MIN)),
+        false => next,
+    };
     let id = vm.timers.insert(next, Due::Channel(channel));
     vm.channels[channel].timer = Some(ChannelTimer { id, next, ..timer });
 }

@@ -1,0 +1,114 @@
+//! Behaviour of Lua modules: programs under `tests/lua`, a file for each function or rule.
+//!
+//! Each file is run as a process and passes if its `main` returns without an error. The table below
+//! makes a test of each, named after module and file, and a test fails if a file is missing in it.
+
+use std::collections::BTreeSet;
+use std::path::{Path, PathBuf};
+use std::sync::{Arc, Mutex};
+use std::time::Duration;
+
+use wippy::app::node::{Node, Options};
+use wippy::core::scheduler::Options as SchedulerOptions;
+use wippy::infra::error::Result;
+use wippy::infra::logger::{Level, Logger, Settings};
+use wippy::infra::transcoder::Value;
+use wippy::system::host::HostKind;
+
+/// Nothing here takes long: a program that waits for this has failed.
+const SAFETY_NET: Duration = Duration::from_secs(60);
+
+/// Runs a source as process `app:test`.
+pub fn run(source: &str) -> Result<Value> {
+    run_logging(source, Logger::silent())
+}
+
+fn run_logging(source: &str, logger: Logger) -> Result<Value> {
+    let scheduler = SchedulerOptions { workers: 1, pin: false, ..SchedulerOptions::default() };
+    let node = Node::start(Options { scheduler, logger, ..Options::default() })?;
+    node.add_host("app:processes", HostKind::Processes, false)?;
+    node.define("app:test", source)?;
+    let (_, ended) = node.spawn("app:test", "app:processes", &[])?;
+    ended.wait(SAFETY_NET)
+}
+
+fn root() -> PathBuf {
+    Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/lua")
+}
+
+fn read(module: &str, file: &str) -> String {
+    std::fs::read_to_string(root().join(module).join(file).with_extension("luau")).unwrap()
+}
+
+macro_rules! programs {
+    ($($module:ident: $($file:ident)+;)+) => {
+        $(mod $module {
+            $(#[test]
+            fn $file() {
+                let source = super::read(stringify!($module), stringify!($file));
+                if let Err(error) = super::run(&source) {
+                    panic!("{error}");
+                }
+            })+
+        })+
+
+        /// `module/file` of all programs.
+        fn listed() -> BTreeSet<String> {
+            let names = [$($(concat!(stringify!($module), "/", stringify!($file))),+),+];
+            names.into_iter().map(str::to_owned).collect()
+        }
+    };
+}
+
+programs! {
+    base: assert globals metatables package pairs pcall print require select tonumber tostring types
+        xpcall;
+    channel: close new receive select send stress;
+    coroutine: blocking preemption refused resume spawn wrap;
+    errors: call_stack concat crossing is locked new wrap;
+    isolation: globals libraries;
+    math: functions integers random;
+    os: date time;
+    string: bytes case find format gsub rep;
+    table: concat create insert sort;
+}
+
+#[test]
+fn all_programs_are_listed() {
+    let mut found = BTreeSet::new();
+    for module in std::fs::read_dir(root()).unwrap() {
+        let module = module.unwrap();
+        let module_name = module.file_name().into_string().unwrap();
+        for file in std::fs::read_dir(module.path()).unwrap() {
+            let file = file.unwrap().file_name().into_string().unwrap();
+            let name = file.strip_suffix(".luau").expect("only programs lie here");
+            found.insert(format!("{module_name}/{name}"));
+        }
+    }
+    assert_eq!(found, listed());
+}
+
+#[test]
+fn print_logs() {
+    let logger = Logger::silent();
+    logger.configure(Settings { stream_to_events: true, ..logger.settings() });
+    let records = Arc::<Mutex<Vec<String>>>::default();
+    let seen = records.clone();
+    logger.set_tap(Box::new(move |record| {
+        assert_eq!(record.level, Level::Info);
+        let fields: Vec<&str> = record.fields.keys().map(String::as_str).collect();
+        assert_eq!(fields, ["pid", "location"]);
+        assert!(record.fields["pid"].as_str().unwrap().contains("app:processes"));
+        let location = record.fields["location"].as_str().unwrap();
+        seen.lock().unwrap().push(format!("{location} {}", record.message));
+    }));
+    let source = "return {main = function()
+        print()
+        print(nil, true, 7.0, 'x', errors.new('e'))
+        print(setmetatable({}, {__tostring = function() return 'mine' end}))
+        pcall(print, 'far')
+    end}";
+    run_logging(source, logger.clone()).unwrap();
+    let expect = ["app:test:2 ", "app:test:3 nil true 7 x e", "app:test:4 mine", "app:test:5 far"];
+    assert_eq!(*records.lock().unwrap(), expect);
+}

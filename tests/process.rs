@@ -1,0 +1,507 @@
+//! Processes as they see each other: messages, events, monitors, links, names, ends.
+//!
+//! Each test is a small set of Lua programs on a node of its own. Every test runs twice: with all
+//! processes in one VM where the placement allows it, and with a VM for each process, so that what
+//! crosses between VMs is held to the same rules.
+
+use std::time::Duration;
+
+use wippy::app::node::{Node, Options};
+use wippy::core::scheduler::Options as SchedulerOptions;
+use wippy::infra::error::Error;
+use wippy::infra::transcoder::Value;
+use wippy::system::host::HostKind;
+
+/// A safety net, not a measure.
+const LONG: Duration = Duration::from_secs(60);
+
+/// Runs `app:main` of the given programs, on a shared and on an isolating host.
+#[track_caller]
+fn check(programs: &[(&str, &str)]) {
+    for isolated in [false, true] {
+        if let Err(error) = run(programs, isolated) {
+            panic!("isolated: {isolated}: {error}");
+        }
+    }
+}
+
+fn run(programs: &[(&str, &str)], isolated: bool) -> Result<Value, Error> {
+    let scheduler = SchedulerOptions { workers: 2, ..SchedulerOptions::default() };
+    run_on(scheduler, programs, isolated)
+}
+
+fn run_on(
+    scheduler: SchedulerOptions,
+    programs: &[(&str, &str)],
+    isolated: bool,
+) -> Result<Value, Error> {
+    let node = Node::start(Options { scheduler, ..Options::default() })?;
+    node.add_host("app:host", HostKind::Processes, isolated)?;
+    for (name, body) in programs {
+        let source = format!(
+            "local time = require('time')\nlocal function main(...)\n{body}\nend\nreturn {{ main = main }}"
+        );
+        node.define(&format!("app:{name}"), &source)?;
+    }
+    node.spawn("app:main", "app:host", &[])?.1.wait(LONG)
+}
+
+/// An echo process: answers each message of topic `ask` to its sender.
+const ECHO: (&str, &str) = (
+    "echo",
+    r#"
+    local inbox = process.inbox()
+    while true do
+        local m = inbox:receive()
+        if m:topic() == "stop" then return "stopped" end
+        process.send(m:from(), "answer", m:payload():data())
+    end"#,
+);
+
+#[test]
+fn messages_carry_values_and_nothing_else() {
+    check(&[
+        ECHO,
+        (
+            "main",
+            r#"
+            local echo = assert(process.spawn("app:echo", "app:host"))
+            local inbox = process.inbox()
+            local function ask(v)
+                assert(process.send(echo, "ask", v))
+                local m = inbox:receive()
+                assert(m:from() == echo and m:topic() == "answer")
+                return m:payload():data()
+            end
+            assert(ask(1.5) == 1.5 and ask("a\0b\255") == "a\0b\255" and ask(true) == true)
+            local shared = {1, 2}
+            local t = {a = shared, b = shared, list = {10, nil, 30}, f = print, n = {x = {y = {z = "deep"}}}}
+            t.self = t
+            local r = ask(t)
+            assert(r ~= t and r.a == r.b and r.a[2] == 2 and r.self == r, "shape")
+            assert(r.f == nil and r.n.x.y.z == "deep" and r.list[1] == 10)
+            shared[1] = "changed"
+            assert(r.a[1] == 1, "a copy")
+            assert(getmetatable(ask(setmetatable({1}, {__index = {}}))) == nil)
+            assert(ask({ch = channel.new()}).ch == nil and next(ask({})) == nil)
+            local big = string.rep("x", 1000000)
+            assert(ask(big) == big)"#,
+        ),
+    ]);
+}
+
+#[test]
+fn a_message_may_hold_none_or_several_values() {
+    check(&[
+        (
+            "many",
+            r#"
+            local inbox = process.inbox()
+            local none, two = inbox:receive(), inbox:receive()
+            assert(none:payload() == nil)
+            local list = two:payload()
+            return list[1]:data() + list[2]:data()"#,
+        ),
+        (
+            "main",
+            r#"
+            local events = process.events()
+            local pid = assert(process.spawn_monitored("app:many", "app:host"))
+            assert(process.send(pid, "none"))
+            assert(process.send(pid, "two", 1, 2))
+            local e = events:receive()
+            assert(e.kind == process.event.EXIT and e.from == pid)
+            assert(e.result.value == 3 and e.result.error == nil)"#,
+        ),
+    ]);
+}
+
+#[test]
+fn mail_before_a_subscription_waits() {
+    check(&[
+        (
+            "late",
+            r#"
+            local boss = ...
+            process.send(boss, "ready")
+            local ev = process.events():receive()
+            assert(ev.kind == process.event.CANCEL and ev.reason == "later" and ev.from == boss)
+            local special = process.listen("special")
+            local a, b = special:receive(), special:receive()
+            local rest = process.inbox():receive()
+            assert(rest:topic() == "other")
+            return a .. b .. rest:payload():data()"#,
+        ),
+        (
+            "main",
+            r#"
+            local inbox, events = process.inbox(), process.events()
+            local pid = assert(process.spawn_monitored("app:late", "app:host", process.pid()))
+            inbox:receive()
+            process.send(pid, "special", "a")
+            process.send(pid, "other", "c")
+            process.send(pid, "special", "b")
+            process.cancel(pid, "later")
+            local e = events:receive()
+            assert(e.result.value == "abc", tostring(e.result.error))"#,
+        ),
+    ]);
+}
+
+#[test]
+fn results_and_errors_reach_the_watcher() {
+    check(&[
+        (
+            "ends",
+            r#"
+            local how = ...
+            if how == "nothing" then return end
+            if how == "value" then return {n = 1}, nil end
+            if how == "text" then return nil, "went wrong" end
+            if how == "false" then return false, "refused" end
+            if how == "raise" then error("raised") end
+            if how == "number" then return 7, 8 end
+            coroutine.spawn(function() time.sleep("1ms") error("in a coroutine") end)
+            channel.new():receive()"#,
+        ),
+        (
+            "main",
+            r#"
+            local events = process.events()
+            local function run(how)
+                local pid = assert(process.spawn_monitored("app:ends", "app:host", how))
+                local e = events:receive()
+                assert(e.from == pid and type(e.at) == "number")
+                -- Gone: unroutable before the event arrived.
+                local ok, err = process.send(pid, "x")
+                assert(not ok and string.find(tostring(err), "not found"))
+                return e.result
+            end
+            local r = run("nothing") assert(r.value == nil and r.error == nil)
+            r = run("value") assert(r.value.n == 1 and r.error == nil)
+            r = run("number") assert(r.value == 7 and r.error == nil)
+            r = run("text") assert(r.value == nil and r.error:message() == "went wrong")
+            assert(r.error:kind() == "Internal" and r.error:retryable() == false)
+            r = run("false") assert(r.error:message() == "refused")
+            r = run("raise") assert(string.find(r.error:message(), "app:ends:%d+: raised"))
+            assert(r.error:retryable() == nil)
+            r = run("coroutine") assert(string.find(r.error:message(), "in a coroutine"))"#,
+        ),
+    ]);
+}
+
+#[test]
+fn links_cascade_and_can_be_trapped() {
+    check(&[
+        (
+            "victim",
+            r#"
+            local inbox = process.inbox()
+            inbox:receive()
+            error("boom")"#,
+        ),
+        (
+            "middle",
+            r#"
+            local boss = ...
+            local victim = assert(process.spawn_linked("app:victim", "app:host"))
+            process.send(boss, "victim", victim)
+            channel.new():receive()"#,
+        ),
+        (
+            "main",
+            r#"
+            local ok, err = process.set_options({trap_links = true})
+            assert(ok and not err and process.get_options().trap_links == true)
+            local inbox, events = process.inbox(), process.events()
+            local middle = assert(process.spawn_linked_monitored("app:middle", "app:host", process.pid()))
+            local victim = inbox:receive():payload():data()
+            process.send(victim, "die")
+            local exit = events:receive()
+            assert(exit.kind == process.event.EXIT and exit.from == middle, exit.kind)
+            assert(exit.result.error:message() == "linked process failed")
+            local down = events:receive()
+            assert(down.kind == process.event.LINK_DOWN and down.from == middle)"#,
+        ),
+    ]);
+}
+
+#[test]
+fn a_normal_end_brings_no_link_down() {
+    check(&[
+        ("quiet", "return 1"),
+        (
+            "main",
+            r#"
+            process.set_options({trap_links = true})
+            local events = process.events()
+            local pid = assert(process.spawn_linked_monitored("app:quiet", "app:host"))
+            assert(events:receive().kind == process.event.EXIT)
+            local r = channel.select{events:case_receive(), time.after("20ms"):case_receive()}
+            assert(r.channel ~= events)"#,
+        ),
+    ]);
+}
+
+#[test]
+fn terminate_ends_even_a_busy_loop() {
+    check(&[
+        ("busy", "while true do end"),
+        ("nested", "coroutine.wrap(function() pcall(function() while true do end end) end)()"),
+        ("waiting", "process.inbox():receive()"),
+        (
+            "main",
+            r#"
+            local events = process.events()
+            for _, name in ipairs({"busy", "nested", "waiting"}) do
+                local pid = assert(process.spawn_monitored("app:" .. name, "app:host"))
+                time.sleep("2ms")
+                assert(process.terminate(pid))
+                local e = events:receive()
+                assert(e.from == pid and e.result.error:message() == "process terminated")
+                local ok, err = process.terminate(pid)
+                assert(not ok and err:kind() == "Internal")
+            end"#,
+        ),
+    ]);
+}
+
+#[test]
+fn terminating_oneself_does_not_return() {
+    check(&[
+        (
+            "self",
+            r#"
+            process.terminate(process.pid())
+            process.send("main", "still here")"#,
+        ),
+        (
+            "main",
+            r#"
+            process.registry.register("main")
+            local inbox, events = process.inbox(), process.events()
+            assert(process.spawn_monitored("app:self", "app:host"))
+            local r = channel.select{events:case_receive(), inbox:case_receive()}
+            assert(r.channel == events and r.value.result.error:message() == "process terminated")"#,
+        ),
+    ]);
+}
+
+#[test]
+fn names_resolve_and_are_released() {
+    check(&[
+        (
+            "named",
+            r#"
+            assert(process.registry.register("worker"))
+            assert(process.registry.register("worker"))
+            process.send("boss", "up")
+            process.inbox():receive()"#,
+        ),
+        (
+            "main",
+            r#"
+            assert(process.registry.register("boss"))
+            local inbox, events = process.inbox(), process.events()
+            local pid = assert(process.spawn_monitored("app:named", "app:host"))
+            inbox:receive()
+            assert(process.registry.lookup("worker") == pid)
+            local ok, err = process.registry.register("worker")
+            assert(ok == nil and err:kind() == "AlreadyExists")
+            assert(process.send("worker", "stop"))
+            events:receive()
+            local none, missing = process.registry.lookup("worker")
+            assert(none == nil and missing:kind() == "NotFound")
+            assert(process.registry.unregister("boss") == true)
+            assert(process.registry.unregister("boss") == false)
+            local sent, unknown = process.send("nobody", "x")
+            assert(sent == nil and string.find(unknown:message(), "could not resolve 'nobody'"))
+            local _, scope = process.registry.register("x", process.pid(), process.registry.STRONG)
+            assert(scope:message() == "global registry not available")"#,
+        ),
+    ]);
+}
+
+#[test]
+fn bad_destinations_are_told_apart() {
+    check(&[(
+        "main",
+        r#"
+        local function fails(text, dest)
+            local ok, err = process.send(dest, "t")
+            assert(ok == nil and string.find(err:message(), text), tostring(err))
+            assert(err:kind() == "NotFound")
+        end
+        fails("process not found", "{app:host|0xfffff}")
+        fails("host not found", "{app:nowhere|0x00001}")
+        fails("node not found", "{elsewhere@app:host|0x00001}")
+        local _, err = process.send(process.pid(), "@pid/inbox", 1)
+        assert(err:kind() == "Invalid" and err:message() == "cannot send to @ topics")
+        assert(not pcall(process.send, nil, "t"))
+        local pid, spawn = process.spawn("app:nothing", "app:host")
+        assert(pid == nil and spawn:message() == "factory not found")
+        pid, spawn = process.spawn("app:main", "app:nowhere")
+        assert(pid == nil and spawn:message() == "host not found")
+        pid, spawn = process.spawn("app:main")
+        assert(string.find(spawn:message(), "requires at least id and host"))
+        local ok, monitor = process.monitor("{app:host|0xfffff}")
+        assert(not ok and monitor:kind() == "Internal" and monitor:message() == "pid not registered")
+        assert(process.unmonitor("{app:host|0xfffff}"))"#,
+    )]);
+}
+
+#[test]
+fn chunk_failures_are_the_spawns_failure() {
+    for isolated in [false, true] {
+        let scheduler = SchedulerOptions { workers: 2, ..SchedulerOptions::default() };
+        let node = Node::start(Options { scheduler, ..Options::default() }).expect("starts");
+        node.add_host("app:host", HostKind::Processes, isolated).expect("added");
+        let define = |id: &str, source: &str| node.define(id, source).expect("compiles");
+        define("app:raises", "error('chunk')");
+        define("app:blocks", "require('time').sleep('1ms') return {}");
+        define("app:empty", "return {}");
+        define("app:function", "return function() return 'f' end");
+        let message = |id: &str| match node.spawn(id, "app:host", &[]) {
+            Ok((_, end)) => format!("{:?}", end.wait(LONG)),
+            Err(error) => error.to_string(),
+        };
+        assert!(message("app:raises").contains("app:raises:1: chunk"));
+        assert!(message("app:blocks").contains("cannot block here"));
+        assert_eq!(message("app:empty"), "method \"main\" not found in module");
+        assert_eq!(message("app:function"), "Ok(Str(\"f\"))");
+        assert_eq!(node.kernel.hosts.get("app:host").map(|host| host.live()), Ok(0));
+    }
+}
+
+#[test]
+fn a_busy_neighbour_does_not_stop_a_conversation() {
+    let scheduler = SchedulerOptions { workers: 1, ..SchedulerOptions::default() };
+    let node = Node::start(Options { scheduler, ..Options::default() }).expect("starts");
+    node.add_host("app:host", HostKind::Processes, false).expect("added");
+    let define = |id: &str, body: &str| {
+        let source = format!("return {{ main = function(...) {body} end }}");
+        node.define(id, &source).expect("compiles");
+    };
+    define("app:busy", "local n = 0 while true do n = n + 1 end");
+    define("app:echo", ECHO.1);
+    define(
+        "app:ping",
+        r#"
+        local inbox = process.inbox()
+        local echo = assert(process.spawn("app:echo", "app:host"))
+        for i = 1, 20 do
+            process.send(echo, "ask", i)
+            assert(inbox:receive():payload():data() == i)
+        end"#,
+    );
+    for _ in 0..4 {
+        node.spawn("app:busy", "app:host", &[]).expect("spawned");
+    }
+    let (_, ping) = node.spawn("app:ping", "app:host", &[]).expect("spawned");
+    assert_eq!(ping.wait(LONG), Ok(Value::Nil));
+}
+
+#[test]
+fn preemption_keeps_results_exact() {
+    check(&[(
+        "main",
+        r#"
+        local function spin(n) local x = 0 for i = 1, n do x = x + i % 7 end return x end
+        local expected = 0 for i = 1, 1000 do expected = expected + i % 7 end
+        local gen = coroutine.wrap(function()
+            while true do
+                local ok, v = pcall(spin, 3000000)
+                coroutine.yield(ok and v)
+            end
+        end)
+        local first = gen()
+        for _ = 1, 5 do assert(gen() == first) end
+        assert(spin(1000) == expected)"#,
+    )]);
+}
+
+#[test]
+fn hostile_values_end_in_errors() {
+    check(&[
+        ECHO,
+        (
+            "main",
+            r#"
+            local echo = assert(process.spawn("app:echo", "app:host"))
+            local deep = {}
+            for _ = 1, 100000 do deep = {deep} end
+            local ok, err = pcall(process.send, echo, "ask", deep)
+            assert(not ok and string.find(tostring(err), "nested too deeply"), tostring(err))
+            local inbox = process.inbox()
+            assert(process.send(echo, "ask", "alive"))
+            assert(inbox:receive():payload():data() == "alive")
+            local function recurse() return recurse() + 1 end
+            assert(not pcall(recurse))
+            assert(not pcall(string.rep, "x", 1500000000))"#,
+        ),
+    ]);
+}
+
+#[test]
+fn a_deadlock_is_named() {
+    check(&[
+        ("stuck", "channel.select{}"),
+        (
+            "later",
+            r#"
+            coroutine.spawn(function() time.sleep("1ms") end)
+            time.after("5ms")
+            channel.select{}"#,
+        ),
+        (
+            "main",
+            r#"
+            local events = process.events()
+            for _, name in ipairs({"stuck", "later"}) do
+                assert(process.spawn_monitored("app:" .. name, "app:host"))
+                local e = events:receive()
+                assert(string.find(e.result.error:message(), "^deadlock: all coroutines blocked"))
+            end"#,
+        ),
+    ]);
+}
+
+#[test]
+fn a_burst_of_children_all_report() {
+    check(&[
+        ("child", "local n = ... return n"),
+        (
+            "main",
+            r#"
+            local events = process.events()
+            local n = 300
+            for i = 1, n do assert(process.spawn_monitored("app:child", "app:host", i)) end
+            local sum = 0
+            for _ = 1, n do sum = sum + events:receive().result.value end
+            assert(sum == n * (n + 1) / 2)"#,
+        ),
+    ]);
+}
+
+#[test]
+fn code_that_cannot_be_suspended_ends_in_an_error() {
+    let programs: &[(&str, &str)] = &[
+        ("sort", "table.sort({3, 2, 1}, function() while true do end end)"),
+        ("match", "return (('a'):rep(300000)):find('.-b')"),
+        (
+            "main",
+            r#"
+            local events = process.events()
+            for _, name in ipairs({"sort", "match"}) do
+                assert(process.spawn_monitored("app:" .. name, "app:host"))
+            end
+            for _ = 1, 2 do
+                local text = events:receive().result.error:message()
+                assert(string.find(text, "runs for too long"), text)
+            end"#,
+        ),
+    ];
+    // A worker for each of the two that hold theirs, and one for the watcher.
+    let scheduler = SchedulerOptions { workers: 3, ..SchedulerOptions::default() };
+    assert_eq!(run_on(scheduler, programs, true), Ok(Value::Nil));
+}
