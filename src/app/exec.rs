@@ -50,7 +50,8 @@ pub fn choose_host(system: &System, named: Option<&EntryId>) -> Result<EntryId> 
     }
 }
 
-fn with_hint(message: String, near: Option<String>) -> String {
+/// Adds the name that may have been meant.
+pub fn with_hint(message: String, near: Option<String>) -> String {
     match near {
         Some(near) => format!("{message} (did you mean {near}?)"),
         None => message,

@@ -9,4 +9,5 @@ pub mod log_events;
 pub mod node;
 pub mod pipeline;
 pub mod project;
+pub mod render;
 pub mod shutdown;

@@ -5,6 +5,7 @@
 
 pub mod args;
 pub mod commands;
+pub mod entries;
 pub mod exec_spec;
 pub mod exit_code;
 pub mod memory_limit;
@@ -51,9 +52,7 @@ fn dispatch(cli: Cli) -> Result<ExitCode> {
         Some(Command::Run(args)) => commands::run::run(&global, args),
         Some(Command::Init(args)) => commands::init::init(&global, &args),
         Some(Command::Version(args)) => commands::version::version(&global, &args),
-        Some(Command::Registry(_)) => {
-            Err(Error::unavailable("this build has no registry command yet"))
-        }
+        Some(Command::Registry(args)) => commands::registry::registry(&global, &args),
         None => {
             if !global.silent {
                 output::raw(&commands::version::banner());

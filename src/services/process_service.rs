@@ -114,8 +114,9 @@ impl Service for ProcessService {
         });
         let child = self.child.clone();
         let kernel = self.kernel.clone();
+        let process = self.settings.process.to_string();
         let spawn = RootSpawn {
-            source: self.settings.process.to_string(),
+            source: process.clone(),
             host: self.settings.host.to_string(),
             args: Wire::of(&self.settings.input),
             terminal: None,
@@ -136,7 +137,10 @@ impl Service for ProcessService {
                     }
                 }
                 // Nothing would be different at the next try.
-                Err(error) => events.start_failed(error.with_retryable(Some(false))),
+                Err(error) => {
+                    let error = error.context(format!("start process {process}"));
+                    events.start_failed(error.with_retryable(Some(false)));
+                }
             }),
         );
         Ok(())

@@ -9,7 +9,9 @@
 //!
 //! A person who edits files makes mistakes in them, so a bad file does not end the load. It
 //! becomes a [`FileProblem`] that knows its line; the caller prints it. What does end the load:
-//! a lock file that is no lock file, a directory that cannot be listed, a module that is absent.
+//! a lock file that is no lock file, a directory that cannot be listed. An absent module does so
+//! only when the caller [requires](Loaded::require_modules) them all, after it has printed the
+//! problems: so none of them hides behind another.
 //!
 //! Not here: what happens to entries afterwards (`app::pipeline`), downloads, and packs.
 
@@ -28,19 +30,10 @@ use crate::app::pipeline::Matcher;
 use crate::app::project::discover::SkipDirs;
 use crate::app::project::modules::LoadPath;
 use crate::core::registry::{Entry, EntryId};
-use crate::infra::error::Result;
+use crate::infra::error::{Error, Result};
 
 pub use lock_file::LockFile;
 pub use problem::FileProblem;
-
-/// How to load; the entries are the same either way.
-#[derive(Clone, Copy)]
-pub struct LoadOptions<'a> {
-    /// The pattern grammar, for the `exclude` lists of modules.
-    pub matches: Matcher<'a>,
-    /// A module that is not on disk is an error; otherwise it is a warning.
-    pub require_modules: bool,
-}
 
 /// What a project holds.
 #[derive(Debug, Default)]
@@ -51,12 +44,26 @@ pub struct Loaded {
     pub problems: Vec<FileProblem>,
     /// To be logged at WARN.
     pub warnings: Vec<String>,
+    /// Modules that are not on disk, each with the reason.
+    pub missing_modules: Vec<String>,
     /// The file that each entry came from.
     pub origins: IndexMap<EntryId, PathBuf>,
 }
 
+impl Loaded {
+    /// Fails if a module is absent.
+    pub fn require_modules(&self) -> Result<()> {
+        if self.missing_modules.is_empty() {
+            return Ok(());
+        }
+        let error = Error::unavailable(self.missing_modules.join("; "));
+        Err(error.context("failed to ensure modules installed"))
+    }
+}
+
 /// Loads all entries that `lock` leads to. The last one of several with the same id wins.
-pub fn load_entries(lock: &LockFile, options: &LoadOptions<'_>) -> Result<Loaded> {
+/// `matches` is the pattern grammar, for the `exclude` lists of modules.
+pub fn load_entries(lock: &LockFile, matches: Matcher<'_>) -> Result<Loaded> {
     let mut loaded = Loaded::default();
     let mut entries: IndexMap<EntryId, Entry> = IndexMap::new();
     if !lock.replacements.is_empty() {
@@ -66,7 +73,7 @@ pub fn load_entries(lock: &LockFile, options: &LoadOptions<'_>) -> Result<Loaded
 
     let skip = SkipDirs::from_env();
     let modules_dir = lock.resolve(&lock.modules_dir);
-    for load_path in modules::load_paths(lock, options, &mut loaded.warnings)? {
+    for load_path in modules::load_paths(lock, &mut loaded.missing_modules) {
         let LoadPath { dir, module } = load_path;
         if !dir.is_dir() {
             let reason = "load path does not exist or is no directory, skipped";
@@ -82,7 +89,7 @@ pub fn load_entries(lock: &LockFile, options: &LoadOptions<'_>) -> Result<Loaded
             None => Default::default(),
         };
         for (mut entry, path) in scan.entries {
-            if excludes.matches(&entry, options.matches) {
+            if excludes.matches(&entry, matches) {
                 continue;
             }
             if let Some(module) = &module {
@@ -113,8 +120,7 @@ mod tests {
     use super::*;
     use crate::infra::transcoder::Value;
 
-    const OPTIONS: LoadOptions<'static> =
-        LoadOptions { matches: &|pattern, value| pattern == value, require_modules: true };
+    const EQUAL: Matcher<'static> = &|pattern, value| pattern == value;
 
     fn project(files: &[(&str, &str)]) -> (tempfile::TempDir, LockFile) {
         let dir = tempfile::tempdir().unwrap();
@@ -153,7 +159,7 @@ mod tests {
             ),
             (".wippy/vendor/a/three-v3/a.yaml", "{namespace: three, name: x, kind: k}"),
         ]);
-        let loaded = load_entries(&lock, &OPTIONS).unwrap();
+        let loaded = load_entries(&lock, EQUAL).unwrap();
         assert_eq!(loaded.problems, []);
         // `work` lies inside the sources here, so its entries come first and are then replaced.
         assert_eq!(ids(&loaded), ["app:x", "two:outside", "two:x", "one:x", "three:x"]);
@@ -175,7 +181,7 @@ mod tests {
             ("a.yaml", "{namespace: app, name: x, kind: first}"),
             ("b.yaml", "{namespace: app, name: x, kind: second}"),
         ]);
-        let loaded = load_entries(&lock, &OPTIONS).unwrap();
+        let loaded = load_entries(&lock, EQUAL).unwrap();
         assert_eq!(loaded.entries.len(), 1);
         assert_eq!(loaded.entries[0].kind, "second");
         assert_eq!(loaded.warnings.len(), 1);
@@ -185,13 +191,11 @@ mod tests {
     #[test]
     fn missing_paths_and_modules() {
         let (_dir, lock) = project(&[("wippy.lock", "directories: {src: gone}")]);
-        let loaded = load_entries(&lock, &OPTIONS).unwrap();
+        let loaded = load_entries(&lock, EQUAL).unwrap();
         assert!(loaded.problems[0].to_string().contains("app/gone: load path does not exist"));
 
         let (_dir, lock) = project(&[("wippy.lock", "modules: [{name: a/b, version: v1}]")]);
-        let error = load_entries(&lock, &OPTIONS).unwrap_err().to_string();
+        let error = load_entries(&lock, EQUAL).unwrap().require_modules().unwrap_err().to_string();
         assert!(error.starts_with("failed to ensure modules installed: a/b v1: "), "{error}");
-        let lenient = LoadOptions { require_modules: false, ..OPTIONS };
-        assert_eq!(load_entries(&lock, &lenient).unwrap().warnings.len(), 1);
     }
 }

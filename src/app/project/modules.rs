@@ -5,9 +5,8 @@ use std::path::{Path, PathBuf};
 use crate::app::pipeline::disable::DisableRules;
 use crate::app::project::document::{self, Format};
 use crate::app::project::lock_file::{LockFile, Module};
-use crate::app::project::{FileProblem, LoadOptions, definition};
+use crate::app::project::{FileProblem, definition};
 use crate::core::registry::Entry;
-use crate::infra::error::{Error, Result};
 use crate::infra::transcoder::Value;
 
 const MANIFEST: &str = "wippy.yaml";
@@ -81,12 +80,8 @@ fn excludes_of(manifest: &Value) -> DisableRules {
     rules
 }
 
-/// The load paths of `lock` in load order. Fails if a module is absent and required.
-pub fn load_paths(
-    lock: &LockFile,
-    options: &LoadOptions<'_>,
-    warnings: &mut Vec<String>,
-) -> Result<Vec<LoadPath>> {
+/// The load paths of `lock` in load order. Modules that are absent end up in `missing`.
+pub fn load_paths(lock: &LockFile, missing: &mut Vec<String>) -> Vec<LoadPath> {
     let mut paths = vec![LoadPath { dir: lock.resolve(&lock.src_dir), module: None }];
     for replacement in &lock.replacements {
         let root = lock.resolve(&replacement.to);
@@ -95,7 +90,6 @@ pub fn load_paths(
         let module = Some(Origin { name: replacement.from.clone(), version: None, root });
         paths.push(LoadPath { dir, module });
     }
-    let mut missing = Vec::new();
     for module in &lock.modules {
         if lock.replacements.iter().any(|r| r.from == module.name) {
             continue;
@@ -109,12 +103,7 @@ pub fn load_paths(
             Err(reason) => missing.push(format!("{} {}: {reason}", module.name, module.version)),
         }
     }
-    if !missing.is_empty() && options.require_modules {
-        let error = Error::unavailable(missing.join("; "));
-        return Err(error.context("failed to ensure modules installed"));
-    }
-    warnings.extend(missing.into_iter().map(|module| format!("module skipped: {module}")));
-    Ok(paths)
+    paths
 }
 
 /// The directory of `module`, or why there is none.

@@ -1,5 +1,6 @@
 //! The commands, a file each: what was typed in, an exit code out.
 
 pub mod init;
+pub mod registry;
 pub mod run;
 pub mod version;

@@ -6,16 +6,14 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use crate::app::boot::System;
-use crate::app::config_file::{self, Sources};
 use crate::app::exec;
 use crate::app::infrastructure::{LANE_MAX, Options};
-use crate::app::pipeline::disable::DisableRules;
-use crate::app::pipeline::link::Strictness;
-use crate::app::pipeline::{self, Plan, overrides};
-use crate::app::project::{self, FileProblem, LoadOptions, LockFile};
+use crate::app::project::LockFile;
+use crate::app::project::lock_file::FILE_NAME;
 use crate::app::shutdown::{OnSignal, Shutdown};
-use crate::cli::args::{GlobalArgs, RunArgs};
+use crate::cli::args::{GlobalArgs, OverrideArgs, RunArgs};
 use crate::cli::commands::version;
+use crate::cli::entries;
 use crate::cli::exec_spec::ExecSpec;
 use crate::cli::exit_code::ExitCode;
 use crate::cli::output;
@@ -28,7 +26,6 @@ use crate::infra::clock::Clock;
 use crate::infra::config::Config;
 use crate::infra::duration;
 use crate::infra::error::{Error, Kind, Result};
-use crate::infra::event_bus::Pattern;
 use crate::infra::logger::{Level, Logger, Mode, Settings};
 use crate::infra::transcoder::Value;
 use crate::services::terminal::{TerminalSession, exit_code};
@@ -56,9 +53,6 @@ pub fn run(global: &GlobalArgs, args: RunArgs) -> Result<ExitCode> {
     let is_console = global.console;
     let job = Job { args, target, program_args, config, logger, is_console };
     let outcome = job.run();
-    if let Err(error) = &outcome {
-        job.logger.error("start failed", [("error", error.to_string().into())]);
-    }
     job.logger.flush();
     outcome
 }
@@ -95,16 +89,18 @@ fn target(args: &RunArgs) -> Result<(Target, Vec<String>)> {
 
 impl Job {
     fn run(&self) -> Result<ExitCode> {
-        let entries = self.entries()?;
+        let entries = self.entries().inspect_err(|error| self.log_failure(error))?;
         if matches!(&self.target, Target::Command(name) if name == "list") {
             list_commands(&entries);
             return Ok(ExitCode::Success);
         }
-        let system = System::boot(options(&self.args, &self.config, &self.logger)?)?;
+        let options = options(&self.args, &self.config, &self.logger);
+        let system = System::boot(options).inspect_err(|error| self.log_failure(error))?;
         let shutdown = Arc::new(Shutdown::default());
         let session = match self.start(&system, entries, &shutdown) {
             Ok(session) => session,
             Err(error) => {
+                self.log_failure(&error);
                 self.stop(system, None);
                 return Err(error);
             }
@@ -175,35 +171,27 @@ impl Job {
         self.logger.info("stopped", []);
     }
 
-    /// The entries of the project, through the pipeline. Files that cannot be used are reported.
+    /// The entries of the project. Without a lock file there are none, unless one of them is wanted.
     fn entries(&self) -> Result<Vec<Entry>> {
-        let Job { args, target, config, logger, .. } = self;
-        let lock = match LockFile::read(Path::new("wippy.lock")) {
-            Err(error) if *error.kind() == Kind::NotFound && matches!(target, Target::Nothing) => {
-                logger.info("no lock file found, starting with empty registry", []);
+        let lock = match LockFile::read(Path::new(FILE_NAME)) {
+            Err(error)
+                if *error.kind() == Kind::NotFound && matches!(self.target, Target::Nothing) =>
+            {
+                self.logger.info("no lock file found, starting with empty registry", []);
                 return Ok(Vec::new());
             }
             read => read?,
         };
-        let matches = |pattern: &str, value: &str| Pattern::parse(pattern).matches(value);
-        let loaded = project::load_entries(
-            &lock,
-            &LoadOptions { matches: &matches, require_modules: true },
-        )?;
-        report(&loaded.problems, self.is_console);
-        let overrides = overrides::collect(config, &args.overrides.overrides)?;
-        let disable = DisableRules::from_config(config)?;
-        let plan = Plan {
-            overrides: &overrides,
-            disable: &disable,
-            matches: &matches,
-            strictness: Strictness::Lenient,
-        };
-        let prepared = pipeline::run(loaded.entries, &plan)?;
-        for warning in loaded.warnings.iter().chain(&prepared.warnings) {
-            logger.warn(warning, []);
+        let overrides = &self.args.overrides.overrides;
+        let prepared = entries::load(&lock, &self.config, overrides, self.is_console)?;
+        for warning in &prepared.warnings {
+            self.logger.warn(warning, []);
         }
         Ok(prepared.entries)
+    }
+
+    fn log_failure(&self, error: &Error) {
+        self.logger.error("start failed", [("error", error.to_string().into())]);
     }
 }
 
@@ -245,20 +233,8 @@ fn waiting_text(waiting: &[(EntryId, Duration, Duration)]) -> String {
 // -- what goes in ----------------------------------------------------------------------------------
 
 fn configuration(global: &GlobalArgs, args: &RunArgs) -> Result<Config> {
-    let env = |name: &str| std::env::var(name).ok();
-    let mut flags: Vec<(&str, Value)> = Vec::new();
-    if global.event_streams {
-        flags.push(("logmanager.stream_to_events", Value::Bool(true)));
-    }
-    let sources = Sources {
-        files: &global.config,
-        profiles: &args.overrides.profiles,
-        defaults: &[],
-        flags: &flags,
-        sets: &args.overrides.sets,
-        env: &env,
-    };
-    Ok(config_file::load(&sources)?.config)
+    let OverrideArgs { profiles, sets, .. } = &args.overrides;
+    entries::configuration(global, profiles, sets)
 }
 
 fn start_logger(global: &GlobalArgs, config: &Config, logs: bool) -> Result<Logger> {
@@ -284,7 +260,7 @@ fn start_logger(global: &GlobalArgs, config: &Config, logs: bool) -> Result<Logg
         .map_err(|error| Error::internal(format!("start the logger: {error}")))
 }
 
-fn options(args: &RunArgs, config: &Config, logger: &Logger) -> Result<Options> {
+fn options(args: &RunArgs, config: &Config, logger: &Logger) -> Options {
     let defaults = SchedulerOptions::default();
     let configured = config.get_int("scheduler.workers").and_then(|n| usize::try_from(n).ok());
     let workers =
@@ -296,25 +272,18 @@ fn options(args: &RunArgs, config: &Config, logger: &Logger) -> Result<Options> 
         .or_else(|| std::env::var("WIPPY_NODE_ID").ok())
         .or_else(|| std::env::var("WIPPY_RELAY_NODE_NAME").ok())
         .unwrap_or_default();
-    Ok(Options {
+    Options {
         scheduler: SchedulerOptions { workers, ..defaults },
         node_name,
         lane_max: lane_max.and_then(|n| usize::try_from(n).ok()).unwrap_or(LANE_MAX),
         logger: logger.clone(),
         clock: Clock::real(),
-    })
+    }
 }
 
 fn nanos(config: &Config, key: &str) -> Option<Duration> {
     let nanos = duration::parse(config.get_str(key)?).ok()?;
     u64::try_from(nanos).ok().map(Duration::from_nanos)
-}
-
-/// Dropped files are shown in every mode.
-fn report(problems: &[FileProblem], is_console: bool) {
-    for problem in problems {
-        output::problem(problem, is_console);
-    }
 }
 
 fn list_commands(entries: &[Entry]) {
