@@ -390,13 +390,14 @@ impl VmData {
             definition.cost.on_end();
         }
         let on_end = self.processes[id].extra.as_mut().and_then(|extra| extra.on_end.take());
-        if let Some(on_end) = on_end {
-            on_end(&exit);
-        }
         let host = self.processes[id].host.take();
         self.discard(id);
         if let Some(host) = host {
             host.leave();
+        }
+        // Last: whoever hears of the end finds nothing of the process any more.
+        if let Some(on_end) = on_end {
+            on_end(&exit);
         }
     }
 
