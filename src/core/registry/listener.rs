@@ -17,6 +17,7 @@ use std::sync::Arc;
 use crate::core::registry::entry::Entry;
 use crate::infra::error::{Error, Result};
 use crate::infra::event_bus::Pattern;
+use crate::infra::nearest::nearest;
 use crate::infra::transcoder::Value;
 
 /// Makes entries of some kinds real.
@@ -140,17 +141,15 @@ impl Listeners {
         Error::invalid(format!("unknown entry kind: {kind}{hint}"))
     }
 
-    /// The known kind with the fewest letters to change, if it looks like a slip of the pen.
+    /// The known kind that `kind` is a slip of the pen of.
     fn nearest_kind(&self, kind: &str) -> Option<String> {
-        let limit = (kind.chars().count() / 3).max(2);
         let patterns = self.listeners.iter().map(|(pattern, _)| pattern);
-        patterns
+        let mut known: Vec<String> = patterns
             .chain(self.internal_kinds.iter())
             .flat_map(|pattern| kinds_of(pattern))
-            .map(|known| (strsim::damerau_levenshtein(kind, &known), known))
-            .filter(|(distance, _)| *distance <= limit)
-            .min()
-            .map(|(_, known)| known)
+            .collect();
+        known.sort();
+        nearest(kind, known.iter().map(String::as_str))
     }
 }
 
