@@ -9,7 +9,7 @@
 
 use std::collections::VecDeque;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
+use std::sync::atomic::{AtomicUsize, Ordering};
 
 use parking_lot::Mutex;
 
@@ -66,8 +66,6 @@ pub struct Mailbox {
     router: Router,
     lanes: Box<[Mutex<Lane>]>,
     lane_max: usize,
-    /// Lanes with something in them, bit `lane % 64`. A hint for `drain_all`.
-    occupied: AtomicU64,
 }
 
 impl Mailbox {
@@ -77,7 +75,6 @@ impl Mailbox {
             router,
             lanes: (0..lanes.max(1)).map(|_| Mutex::default()).collect(),
             lane_max: lane_max.max(1),
-            occupied: AtomicU64::new(0),
         }
     }
 
@@ -142,7 +139,6 @@ impl Mailbox {
                 Posted::Suspend
             }
         };
-        self.occupied.fetch_or(1 << (index % 64), Ordering::AcqRel);
         // Whoever finds the lane idle drains it: the room may have come back meanwhile.
         self.drain(index, &mut lane);
         posted
@@ -153,15 +149,7 @@ impl Mailbox {
         if vm.waiting_lanes.load(Ordering::Acquire) == 0 {
             return;
         }
-        self.drain_set(vm.waiting_lanes.swap(0, Ordering::AcqRel));
-    }
-
-    /// Tries every lane with something in it.
-    pub fn drain_all(&self) {
-        self.drain_set(self.occupied.load(Ordering::Acquire));
-    }
-
-    fn drain_set(&self, set: u64) {
+        let set = vm.waiting_lanes.swap(0, Ordering::AcqRel);
         for (index, lane) in self.lanes.iter().enumerate() {
             if set & (1 << (index % 64)) != 0 {
                 self.drain(index, &mut lane.lock());
@@ -192,7 +180,6 @@ impl Mailbox {
                 }
             }
         }
-        self.occupied.fetch_and(!(1 << (index % 64)), Ordering::AcqRel);
     }
 
     /// `Err`: no room, try again when the target's VM has run. A target that has ended takes its

@@ -173,25 +173,28 @@ impl Cx {
     /// results of the answer, an [`Answer::Boxed`].
     pub fn command(&mut self, id: CommandId, args: Box<dyn Any + Send>, finish: Finish) -> Ret {
         self.suspendable()?;
-        let (from, tag) = (self.self_pid(), self.tag());
-        let vm = self.vm();
-        let kernel = vm.kernel.clone();
-        let cell = vm.cell().ok_or("no VM runs here")?;
-        let scheduler = kernel.scheduler.clone();
-        let completion = Completion::new(move |answer| {
-            let result = answer.map(Answer::Boxed);
-            cell.post(Event::Done { pid: from, tag, result });
-            scheduler.notify(&cell);
-        });
-        // An answer that comes at once waits in the VM's queue until this coroutine waits for it.
+        let from = self.self_pid();
+        let done = self.completer()?;
+        let completion = Completion::new(move |answer| done(answer.map(Answer::Boxed)));
+        let kernel = self.vm().kernel.clone();
         kernel.dispatcher.dispatch(Command { id, from, args, completion });
         self.suspend(Wait::Command(finish))
     }
 
-    /// A tag for a command of the running coroutine.
-    pub fn tag(&mut self) -> u64 {
+    /// Ends the wait of the running coroutine, from any thread. What comes before it waits is kept
+    /// in the VM's queue until then; what comes after its end is dropped.
+    pub fn completer(
+        &mut self,
+    ) -> Result<impl FnOnce(Result<Answer, Error>) + Send + use<>, Raise> {
+        let pid = self.self_pid();
         let vm = self.vm();
-        vm.tag_of(vm.running)
+        let tag = vm.tag_of(vm.running);
+        let cell = vm.cell().ok_or("no VM runs here")?;
+        let scheduler = vm.kernel.scheduler.clone();
+        Ok(move |result| {
+            cell.post(Event::Done { pid, tag, result });
+            scheduler.notify(&cell);
+        })
     }
 }
 

@@ -1,4 +1,5 @@
-//! The safe face of `mlua::ffi`: everything unsafe about Lua is in this file.
+//! The safe face of `mlua::ffi`: all calls into Luau are in this file. (Callbacks that Luau makes, and
+//! pointers into the running VM, are in the few files of the engine that `tests/tidy.rs` lists.)
 //!
 //! # Why this may be called safe
 //!

@@ -8,7 +8,7 @@
 use std::sync::Arc;
 
 use crate::core::dispatcher::CommandId;
-use crate::core::vm::{Answer, Event};
+use crate::core::vm::Answer;
 use crate::infra::error::Error;
 use crate::runtime::engine::coroutine::{Finish, Wait};
 use crate::runtime::engine::raw::{State, Type};
@@ -47,14 +47,8 @@ impl Cx {
     /// A callback that ends the wait of the running coroutine, which suspends right after.
     fn completion<T: 'static>(&mut self, answer: fn(T) -> Answer) -> Result<IoDone<T>, Raise> {
         self.suspendable()?;
-        let (tag, pid) = (self.tag(), self.self_pid());
-        let vm = self.vm();
-        let cell = vm.cell().ok_or("no VM runs here")?;
-        let scheduler = vm.kernel.scheduler.clone();
-        Ok(Box::new(move |result| {
-            cell.post(Event::Done { pid, tag, result: result.map(answer) });
-            scheduler.notify(&cell);
-        }))
+        let done = self.completer()?;
+        Ok(Box::new(move |result: Result<T, Error>| done(result.map(answer))))
     }
 }
 

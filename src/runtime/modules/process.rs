@@ -4,8 +4,9 @@
 //! caller until the other VM has started the child.
 
 use crate::core::pid::{HostId, NodeId, Pid, PidParts};
+use crate::core::relay::mailbox::Resume;
 use crate::core::relay::{Body, Package, Posted};
-use crate::core::vm::{Answer, Event};
+use crate::core::vm::Answer;
 use crate::infra::error::{Error, Kind};
 use crate::infra::transcoder::wire::Wire;
 use crate::runtime::engine::channel::Source;
@@ -221,6 +222,7 @@ fn spawn_with(cx: &mut Cx, name: &str, monitor: bool, link: bool) -> Ret {
         Place::There(vm) => {
             // Before anything is sent: a caller that cannot wait must leave no child behind.
             cx.suspendable()?;
+            let done = cx.completer()?;
             let mut args = Wire::new();
             wire::encode_arguments(cx.l, 3, cx.l.top(), &mut args)?;
             if let Err(error) = host.enter() {
@@ -236,14 +238,8 @@ fn spawn_with(cx: &mut Cx, name: &str, monitor: bool, link: bool) -> Ret {
                 terminal: None,
                 on_end: None,
             };
-            let tag = cx.tag();
-            let scheduler = kernel.scheduler.clone();
-            let reply = Box::new(move |started: Result<Pid, Error>| {
-                let result = started.map(Answer::Pid);
-                cell.post(Event::Done { pid: parent, tag, result });
-                scheduler.notify(&cell);
-            });
-            pool.start_in(&vm, request, reply);
+            let reply = move |started: Result<Pid, Error>| done(started.map(Answer::Pid));
+            pool.start_in(&vm, request, Box::new(reply));
             cx.suspend(Wait::Command(finish_pid))
         }
     }
@@ -327,21 +323,16 @@ fn copied(cx: &Cx, first: i32) -> Result<Payload, Raise> {
 /// Sends to another VM or node; suspends the sender while its lane is full.
 fn post(cx: &mut Cx, package: Package) -> Ret {
     let can_wait = cx.suspendable();
-    let tag = cx.tag();
-    let from = package.from;
     let vm = cx.vm();
     let kernel = vm.kernel.clone();
     let current = vm.current;
-    let cell = vm.cell();
     let mut ticket = vm.processes[current].ticket.take();
-    let scheduler = kernel.scheduler.clone();
-    let resume = move || -> crate::core::relay::mailbox::Resume {
-        Box::new(move || {
-            if let Some(cell) = cell {
-                cell.post(Event::Done { pid: from, tag, result: Ok(Answer::Bool(true)) });
-                scheduler.notify(&cell);
-            }
-        })
+    // Made only if the lane is full: most packages never see a lane.
+    let resume = || -> Resume {
+        match cx.completer() {
+            Ok(done) => Box::new(move || done(Ok(Answer::Bool(true)))),
+            Err(_) => Box::new(|| ()),
+        }
     };
     let posted = kernel.mailbox.send(package, &mut ticket, resume);
     cx.vm().processes[current].ticket = ticket;
