@@ -65,7 +65,7 @@ const NEIGHBOURS: &[Neighbour] = &[
     },
     Neighbour {
         name: "pattern match 30 ms",
-        body: "string.find(string.rep('a', 4000), 'a-b')",
+        body: "string.find(string.rep('a', 1000), 'a-b')",
         suspends: false,
     },
     Neighbour {

@@ -48,7 +48,7 @@ const SLEEPERS: &str = r#"
         table.insert(late, time.now():sub(begin):nanoseconds() - asked)
         if #late == 50 or done == n then
           process.send(sink, "late", table.unpack(late))
-          table.clear(late)
+          late = {}
         end
       end
       for i = 1, n do
@@ -244,15 +244,18 @@ fn lateness(args: &Args, report: &mut Report, count: u64) -> Result<()> {
     let waking = Instant::now();
     while ear.woken() < count && waking.elapsed() < least + args.duration() + PATIENCE {
         progress::draw("waking", ear.woken() as f64 / count as f64, "");
+        if running.iter().any(|ended| clients::ended("", ended).is_some()) {
+            break;
+        }
         std::thread::sleep(Duration::from_millis(20));
     }
     progress::clear();
     let cpu = (system::cpu_seconds() - cpu) / waking.elapsed().as_secs_f64() * 100.0;
     report.faults.extend(running.iter().find_map(|r| clients::ended("a sleeper", r)));
     clients::detach(&node);
-    let late = ear.late.lock();
     report.fault("sleepers that did not wake once", count.abs_diff(ear.woken()));
     report.fault("sleepers woken too early", ear.early.load(Ordering::SeqCst));
+    let late = ear.late.lock();
     let columns = [
         "p50 ms",
         "p99 ms",
