@@ -20,6 +20,7 @@ use crate::core::vm::{Event, Start, VmCell};
 use crate::infra::error::Result;
 use crate::runtime::engine::chunk::{Definition, Habit};
 use crate::runtime::engine::vm::LuaVm;
+use crate::system::host::Seat;
 use crate::system::kernel::Kernel;
 use crate::system::spawn::{SpawnReply, SpawnRequest, Spawner};
 
@@ -38,12 +39,25 @@ pub struct VmPool {
 }
 
 /// What placement needs to know of a process that spawns.
-pub struct Parent<'a> {
-    pub vm: &'a Arc<VmCell>,
+#[derive(Clone, Copy)]
+pub struct Parent {
+    /// Number of its VM, and the processes in there.
+    pub vm: usize,
+    pub population: usize,
     /// It has spawned a process before that may run long.
     pub has_unknown_child: bool,
     /// It can be suspended until another VM has started the child.
     pub can_wait: bool,
+}
+
+impl Parent {
+    /// Does a child of `definition` stay in the VM of its parent? Asked first, because it needs no
+    /// pool: most spawns end here.
+    pub fn keeps(&self, definition: &Definition) -> bool {
+        !self.can_wait
+            || ((definition.cost.habit() == Habit::Short || !self.has_unknown_child)
+                && self.population < POPULATION_MAX)
+    }
 }
 
 /// Where a process goes.
@@ -66,7 +80,7 @@ impl VmPool {
     /// Chooses a VM for a process of `definition`, spawned by a process if there is a `parent`.
     pub fn place(
         &self,
-        parent: Option<&Parent<'_>>,
+        parent: Option<Parent>,
         definition: &Definition,
         isolated: bool,
     ) -> Result<Place> {
@@ -74,18 +88,12 @@ impl VmPool {
             // In no list: it is freed with its process.
             return self.open().map(Place::There);
         }
-        if let Some(parent) = parent {
-            let stays = !parent.can_wait
-                || definition.cost.habit() == Habit::Short
-                || !parent.has_unknown_child;
-            let has_room = parent.vm.population.load(Ordering::Relaxed) < POPULATION_MAX;
-            if stays && (has_room || !parent.can_wait) {
-                return Ok(Place::Here);
-            }
+        if parent.is_some_and(|parent| parent.keeps(definition)) {
+            return Ok(Place::Here);
         }
         let next = self.next()?;
         match parent {
-            Some(parent) if Arc::ptr_eq(parent.vm, &next) => Ok(Place::Here),
+            Some(parent) if parent.vm == next.number => Ok(Place::Here),
             _ => Ok(Place::There(next)),
         }
     }
@@ -113,7 +121,8 @@ impl VmPool {
     /// Opens a VM.
     fn open(&self) -> Result<Arc<VmCell>> {
         let cell = VmCell::new(INCOMING_MAX);
-        let (vm, interrupt) = LuaVm::create(self.kernel.clone(), self.this.clone())?;
+        let (vm, interrupt) =
+            LuaVm::create(self.kernel.clone(), self.this.clone(), Seat::of_vm(cell.number))?;
         cell.install(Box::new(vm), Box::new(interrupt));
         Ok(cell)
     }
@@ -149,11 +158,11 @@ impl Spawner for VmPool {
             Ok(Place::There(vm)) => self.start_in(&vm, request, reply),
             // Without a parent there is no "here".
             Ok(Place::Here) => {
-                request.host.leave();
+                request.host.leave(Seat::OUTSIDE);
                 reply(Err(crate::infra::error::Error::internal("no VM for the process")));
             }
             Err(error) => {
-                request.host.leave();
+                request.host.leave(Seat::OUTSIDE);
                 reply(Err(error));
             }
         }

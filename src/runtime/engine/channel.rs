@@ -302,8 +302,7 @@ impl VmData {
             return Attempt::Closed;
         }
         if let Some(receiver) = channel.receivers.pop_front() {
-            let value = Slot::take(l);
-            self.received(receiver, id, |l| value.push(l), true);
+            self.received(receiver, id, true, |_, receiver| l.move_to(receiver, 1));
             return Attempt::Done;
         }
         if channel.buffer.len() < channel.capacity as usize {
@@ -333,7 +332,7 @@ impl VmData {
             self.send_failed(sender.coroutine, id);
         }
         for receiver in receivers {
-            self.received(receiver, id, |l| l.push_nil(), false);
+            self.received(receiver, id, false, |_, l| l.push_nil());
         }
     }
 
@@ -352,16 +351,22 @@ impl VmData {
         }
     }
 
-    /// A waiting receiver gets a value, or the news that the channel is closed.
-    pub fn received(&mut self, coroutine: u32, id: u32, push: impl FnOnce(State), ok: bool) {
+    /// A waiting receiver gets a value, pushed onto its thread, or the news that the channel is closed.
+    pub fn received(
+        &mut self,
+        coroutine: u32,
+        id: u32,
+        ok: bool,
+        push: impl FnOnce(&mut VmData, State),
+    ) {
         let inner = self.coroutines[coroutine].inner;
         match std::mem::replace(&mut self.coroutines[coroutine].wait, Wait::None) {
             Wait::Select(cases) => {
-                push(inner);
+                push(self, inner);
                 self.finish_select(coroutine, inner, id, ok, &cases);
             }
             _ => {
-                push(inner);
+                push(self, inner);
                 inner.push_bool(ok);
                 self.wake(coroutine, 2);
             }
@@ -411,11 +416,13 @@ mod tests {
     use crate::runtime::engine::process::Process;
     use crate::runtime::engine::raw::Guard;
     use crate::runtime::engine::vm::LuaVm;
+    use crate::system::host::Seat;
 
     #[test]
     fn nothing_is_left_of_an_ended_process_once_its_objects_are_gone() {
         let node = Node::start(Options::default()).expect("starts");
-        let (vm, _interrupt) = LuaVm::create(node.kernel.clone(), Weak::new()).expect("created");
+        let (vm, _interrupt) =
+            LuaVm::create(node.kernel.clone(), Weak::new(), Seat::of_vm(0)).expect("created");
         let data = vm.data();
         let main = data.main;
         let _guard = Guard::enter(main);

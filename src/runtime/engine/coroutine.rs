@@ -80,7 +80,7 @@ pub struct Break {
 pub unsafe extern "C-unwind" fn on_break(resumer: *mut lua_State, _: *mut mlua::ffi::lua_Debug) {
     // SAFETY: Luau calls its hook with a live state of the running VM.
     let resumer = unsafe { State::from_raw(resumer) };
-    VmPointer::<VmData>::of(resumer).get().broke.parents.push(resumer);
+    VmPointer::<VmData>::entered().get().broke.parents.push(resumer);
 }
 
 /// Luau's interrupt, armed by the ticker: breaks the running thread where that is possible.
@@ -94,10 +94,11 @@ pub unsafe extern "C-unwind" fn on_interrupt(l: *mut lua_State, gc: c_int) {
     // SAFETY: as above.
     let l = unsafe { State::from_raw(l) };
     l.clear_interrupt();
-    let vm = VmPointer::<VmData>::of(l).get();
+    let vm = VmPointer::<VmData>::entered().get();
     if vm.starting > 0 {
         // A chunk body cannot be suspended. One that takes its time is ended instead.
-        if vm.now() > vm.chunk_deadline {
+        let now = vm.now();
+        if now > *vm.chunk_deadline.get_or_insert(now + CHUNK_TIME) {
             l.push_str("the chunk body runs for too long: move the work into the method");
             l.raise();
         }
@@ -117,6 +118,8 @@ pub unsafe extern "C-unwind" fn on_interrupt(l: *mut lua_State, gc: c_int) {
     }
 }
 
+/// How long a chunk body may run.
+const CHUNK_TIME: Nanos = 5_000_000_000;
 /// How long one resume may hold its worker where it cannot be suspended.
 const HOLD_TIME: Nanos = 5_000_000_000;
 
@@ -132,9 +135,15 @@ impl VmData {
 }
 
 impl Cx {
+    /// May the running coroutine be suspended here?
+    #[inline]
+    pub fn can_suspend(&mut self) -> bool {
+        self.l.is_yieldable() && self.vm().starting == 0
+    }
+
     /// The running coroutine, if it may be suspended here.
     pub fn suspendable(&mut self) -> Result<u32, Raise> {
-        if !self.l.is_yieldable() || self.vm().starting > 0 {
+        if !self.can_suspend() {
             let name = self.l.function_name(0).unwrap_or_else(|| "this function".into());
             return Err(Raise::Message(format!(
                 "{name} cannot block here: not in a metamethod, a sort comparator, a gsub callback \
@@ -186,19 +195,23 @@ impl Cx {
     pub fn completer(
         &mut self,
     ) -> Result<impl FnOnce(Result<Answer, Error>) + Send + use<>, Raise> {
-        let pid = self.self_pid();
-        let vm = self.vm();
-        let tag = vm.tag_of(vm.running);
-        let cell = vm.cell().ok_or("no VM runs here")?;
-        let scheduler = vm.kernel.scheduler.clone();
-        Ok(move |result| {
-            cell.post(Event::Done { pid, tag, result });
-            scheduler.notify(&cell);
-        })
+        self.vm().completer().ok_or_else(|| "no VM runs here".into())
     }
 }
 
 impl VmData {
+    /// See [`Cx::completer`].
+    pub fn completer(&self) -> Option<impl FnOnce(Result<Answer, Error>) + Send + use<>> {
+        let pid = self.processes[self.current].pid;
+        let tag = self.tag_of(self.running);
+        let cell = self.cell()?.clone();
+        let scheduler = self.kernel.scheduler.clone();
+        Some(move |result| {
+            cell.post(Event::Done { pid, tag, result });
+            scheduler.notify(&cell);
+        })
+    }
+
     pub fn new_coroutine(&mut self, process: u32, thread: State, anchor: Anchor) -> u32 {
         // A program may have the thread, but must not resume it.
         thread.set_managed();

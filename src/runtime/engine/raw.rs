@@ -38,24 +38,48 @@ macro_rules! ffi {
     }};
 }
 
-thread_local! {
-    /// Main thread of the VM entered on this OS thread; null outside of any.
-    static ENTERED: Cell<*mut lua_State> = const { Cell::new(std::ptr::null_mut()) };
+/// The VM entered on this OS thread. At hand here, so that a host function need not ask Luau.
+#[derive(Clone, Copy)]
+struct Entered {
+    /// Its main thread; null outside of any VM, and while one is being closed.
+    main: *mut lua_State,
+    /// What [`VmPointer::install`] has put beside it; null before.
+    data: *mut c_void,
+    holds: *mut Holds,
 }
+
+impl Entered {
+    const NOWHERE: Entered = Entered {
+        main: std::ptr::null_mut(),
+        data: std::ptr::null_mut(),
+        holds: std::ptr::null_mut(),
+    };
+}
+
+thread_local! {
+    static ENTERED: Cell<Entered> = const { Cell::new(Entered::NOWHERE) };
+}
+
+/// Further holds on values in a state's registry, by place: see [`Anchor::share`]. Allocated on its
+/// own, because finalizers reach it; the state knows it as the datum of its allocator.
+#[derive(Default)]
+struct Holds(Vec<u32>);
 
 /// Marks that a VM is entered on this OS thread; entering nests.
 pub struct Guard {
-    before: *mut lua_State,
+    before: Entered,
 }
 
 impl Guard {
     pub fn enter(main: State) -> Guard {
-        Guard { before: ENTERED.replace(main.0) }
+        let data = ffi!(ffi::lua_getthreaddata(main.0));
+        let entered = Entered { main: main.0, data, holds: main.holds() };
+        Guard { before: ENTERED.replace(entered) }
     }
 
     /// Inside, registry references are let go without touching the state: it is being closed.
     pub fn closing() -> Guard {
-        Guard { before: ENTERED.replace(std::ptr::null_mut()) }
+        Guard { before: ENTERED.replace(Entered::NOWHERE) }
     }
 }
 
@@ -74,10 +98,19 @@ pub struct Anchor {
 
 impl Drop for Anchor {
     fn drop(&mut self) {
-        let main = ENTERED.get();
-        if !main.is_null() {
+        let Entered { main, holds, .. } = ENTERED.get();
+        if main.is_null() {
+            return;
+        }
+        // SAFETY: lives as long as the state, and only its worker reaches it; nobody else looks at it
+        // during this block.
+        let holds = unsafe { &mut (*holds).0 };
+        match holds.get_mut(self.at as usize) {
+            Some(more) if *more > 0 => *more -= 1,
             // Writes a number into an existing slot of the registry: allowed in finalizers too.
-            ffi!(ffi::lua_unref(main, self.at));
+            _ => {
+                ffi!(ffi::lua_unref(main, self.at));
+            }
         }
     }
 }
@@ -87,6 +120,21 @@ impl Anchor {
     #[inline]
     pub fn push(&self, state: State) {
         ffi!(ffi::lua_rawgeti_(state.0, ffi::LUA_REGISTRYINDEX, self.at));
+    }
+
+    /// A second hold on the value, in the VM that is entered. Cheaper than a second anchor.
+    #[inline]
+    pub fn share(&self) -> Anchor {
+        let Entered { holds, .. } = ENTERED.get();
+        assert!(!holds.is_null(), "a value is shared inside its VM");
+        // SAFETY: as in `drop`.
+        let holds = unsafe { &mut (*holds).0 };
+        let at = self.at as usize;
+        if holds.len() <= at {
+            holds.resize(at + 1, 0);
+        }
+        holds[at] += 1;
+        Anchor { at: self.at, _not_send: PhantomData }
     }
 }
 
@@ -163,14 +211,29 @@ impl State {
 
     /// A new Lua state whose memory comes from the global allocator. `None`: out of memory.
     pub fn create() -> Option<State> {
-        let state = ffi!(ffi::lua_newstate(allocate, std::ptr::null_mut()));
-        (!state.is_null()).then_some(State(state))
+        let holds = Box::into_raw(Box::<Holds>::default());
+        let state = ffi!(ffi::lua_newstate(allocate, holds.cast()));
+        if state.is_null() {
+            // SAFETY: made above, and nobody has it.
+            drop(unsafe { Box::from_raw(holds) });
+            return None;
+        }
+        Some(State(state))
+    }
+
+    fn holds(self) -> *mut Holds {
+        let mut datum = std::ptr::null_mut();
+        ffi!(ffi::lua_getallocf(self.0, &mut datum));
+        datum.cast()
     }
 
     /// Frees the state and everything in it.
     pub fn close(self) {
         let _guard = Guard::closing();
+        let holds = self.holds();
         ffi!(ffi::lua_close(self.0));
+        // SAFETY: made by `create`; finalizers do not reach it while the state is being closed.
+        drop(unsafe { Box::from_raw(holds) });
     }
 
     pub fn open_library(self, open: CFunction) {
@@ -826,15 +889,18 @@ impl<T> VmPointer<T> {
     /// Moves `value` to a fixed place and remembers the place in `main`.
     pub fn install(main: State, value: T) -> VmPointer<T> {
         let place = NonNull::from(Box::leak(Box::new(value)));
-        ffi!(ffi::lua_setthreaddata(main.0, place.as_ptr().cast()));
+        let data = place.as_ptr().cast();
+        ffi!(ffi::lua_setthreaddata(main.0, data));
+        let entered = ENTERED.get();
+        assert!(entered.main == main.0, "data is installed inside its VM");
+        ENTERED.set(Entered { data, ..entered });
         VmPointer(place)
     }
 
-    /// The data of the VM that `state` belongs to.
+    /// The data of the VM that is entered.
     #[inline]
-    pub fn of(state: State) -> VmPointer<T> {
-        let main = ffi!(ffi::lua_mainthread(state.0));
-        let data = ffi!(ffi::lua_getthreaddata(main)).cast::<T>();
+    pub fn entered() -> VmPointer<T> {
+        let data = ENTERED.get().data.cast::<T>();
         debug_assert!(!data.is_null(), "a host function runs in a VM without data");
         // SAFETY: `install` has put a pointer there before any host function could run.
         VmPointer(unsafe { NonNull::new_unchecked(data) })

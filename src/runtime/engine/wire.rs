@@ -76,7 +76,7 @@ fn encode(
             }
         }
         Type::Userdata if depth == 0 => {
-            match l.with::<PayloadObject, _>(index, |p| p.slot.share(l)) {
+            match l.with::<PayloadObject, _>(index, |p| p.slot.share()) {
                 Some(slot) => {
                     slot.push(l);
                     let result = encode(l, l.top(), out, written, 1);
