@@ -65,7 +65,8 @@ impl Control {
 
 const SHARDS: usize = 64;
 
-type Shard = Mutex<FxHashMap<u64, Control>>;
+/// Boxed: half of a hash table is empty places.
+type Shard = Mutex<FxHashMap<u64, Box<Control>>>;
 
 /// All live processes of this node.
 pub struct ProcessTable {
@@ -89,11 +90,11 @@ impl ProcessTable {
 
     /// Makes the process routable.
     pub fn insert(&self, control: Control) {
-        self.shard(control.pid).lock().insert(control.pid.uniq(), control);
+        self.shard(control.pid).lock().insert(control.pid.uniq(), Box::new(control));
     }
 
     /// Makes the process unroutable and hands out what has to be told about it.
-    pub fn remove(&self, pid: Pid) -> Option<Control> {
+    pub fn remove(&self, pid: Pid) -> Option<Box<Control>> {
         self.shard(pid).lock().remove(&pid.uniq())
     }
 

@@ -24,8 +24,9 @@ use crate::system::host::Seat;
 use crate::system::kernel::Kernel;
 use crate::system::spawn::{SpawnReply, SpawnRequest, Spawner};
 
-/// Processes one VM may hold before new ones go elsewhere.
-const POPULATION_MAX: usize = 4096;
+/// Processes one VM may hold before new ones go elsewhere. A little below what its tables have room
+/// for when their size is 4096, so that none has to double.
+const POPULATION_MAX: usize = 3500;
 /// VMs opened for each worker before processes share them.
 const VMS_PER_WORKER: usize = 2;
 /// Messages and events posted to a VM that it has not taken yet.

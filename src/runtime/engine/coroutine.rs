@@ -42,7 +42,8 @@ pub struct Coroutine {
     pub generation: u32,
     /// Where results go and what is resumed first.
     pub inner: State,
-    pub parents: Vec<State>,
+    /// Its resumers, if it is not the coroutine's own thread.
+    pub parents: Option<Box<Vec<State>>>,
     /// Values on `inner` to resume it with.
     pub results: c_int,
     pub wait: Wait,
@@ -223,7 +224,7 @@ impl VmData {
             process,
             generation: self.generation,
             inner: thread,
-            parents: Vec::new(),
+            parents: None,
             results: 0,
             wait: Wait::None,
             queued: false,
@@ -315,7 +316,7 @@ pub fn run(vm: VmPointer<VmData>, id: u32) -> Ran {
     let coroutine = &mut data.coroutines[id];
     let mut current = coroutine.inner;
     let results = std::mem::take(&mut coroutine.results);
-    let mut parents = std::mem::take(&mut coroutine.parents);
+    let mut parents = coroutine.parents.take().map(|parents| *parents).unwrap_or_default();
     let mut status = current.resume(results);
     loop {
         if status == Status::Broke {
@@ -333,7 +334,7 @@ pub fn run(vm: VmPointer<VmData>, id: u32) -> Ran {
             }
             let coroutine = &mut data.coroutines[id];
             coroutine.inner = inner;
-            coroutine.parents = parents;
+            coroutine.parents = (!parents.is_empty()).then(|| Box::new(parents));
             return if preempted { Ran::Preempted } else { Ran::Suspended };
         }
         if parents.is_empty() {

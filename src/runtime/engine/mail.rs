@@ -382,8 +382,9 @@ impl VmData {
         let channel = self.new_channel(process, 1, Source::Listener);
         self.channels[channel].holders += 1;
         let mail = &mut self.processes[process].mail;
-        let (queue, rest) = std::mem::take(mail).into_iter().partition(|m| m.topic == topic);
-        *mail = rest;
+        let (queue, rest): (VecDeque<Mail>, VecDeque<Mail>) =
+            std::mem::take(mail).into_iter().partition(|m| m.topic == topic);
+        *mail = rest.into_iter().collect();
         let listener = Listener { topic, channel, messages, queue };
         self.processes[process].listeners.get_or_insert_default().0.push(listener);
         channel

@@ -25,6 +25,7 @@ pub mod env;
 pub mod error;
 pub mod mail;
 pub mod process;
+pub mod queue;
 pub mod raw;
 pub mod recipes;
 pub mod select;

@@ -1,6 +1,5 @@
 //! Processes of a VM: start, run, end.
 
-use std::collections::VecDeque;
 use std::ffi::c_int;
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
@@ -12,6 +11,7 @@ use crate::infra::error::{Error, Result};
 use crate::infra::transcoder::wire::Wire;
 use crate::runtime::engine::coroutine::{self, Ran};
 use crate::runtime::engine::mail::{Listeners, Mail, Notice};
+use crate::runtime::engine::queue::Queue;
 use crate::runtime::engine::raw::{State, Type, VmPointer};
 use crate::runtime::engine::vm::{NONE, VmData};
 use crate::runtime::engine::{error, wire};
@@ -54,8 +54,8 @@ pub struct Process {
     pub inbox: u32,
     pub events: u32,
     pub channels: u32,
-    pub mail: VecDeque<Mail>,
-    pub notices: VecDeque<Notice>,
+    pub mail: Queue<Mail>,
+    pub notices: Queue<Notice>,
     pub listeners: Option<Box<Listeners>>,
     /// Packages of this process that wait in its lane; made when the first does.
     pub ticket: Option<Ticket>,
@@ -93,8 +93,8 @@ impl Process {
             inbox: NONE,
             events: NONE,
             channels: NONE,
-            mail: VecDeque::new(),
-            notices: VecDeque::new(),
+            mail: Queue::default(),
+            notices: Queue::default(),
             listeners: None,
             ticket: None,
             has_unknown_child: false,
@@ -268,6 +268,7 @@ pub fn step(vm: VmPointer<VmData>, id: u32) -> Step {
             Ran::Suspended => {}
             Ran::Preempted => {
                 data.processes[id].turns = u32::MAX;
+                data.count_overstay(data.processes[id].chunk);
                 // First in its process, last in the VM: no other coroutine of the process runs
                 // before this one blocks.
                 data.requeue_first(next);

@@ -45,14 +45,14 @@ struct Entered {
     main: *mut lua_State,
     /// What [`VmPointer::install`] has put beside it; null before.
     data: *mut c_void,
-    holds: *mut Holds,
+    side: *mut Side,
 }
 
 impl Entered {
     const NOWHERE: Entered = Entered {
         main: std::ptr::null_mut(),
         data: std::ptr::null_mut(),
-        holds: std::ptr::null_mut(),
+        side: std::ptr::null_mut(),
     };
 }
 
@@ -60,10 +60,15 @@ thread_local! {
     static ENTERED: Cell<Entered> = const { Cell::new(Entered::NOWHERE) };
 }
 
-/// Further holds on values in a state's registry, by place: see [`Anchor::share`]. Allocated on its
-/// own, because finalizers reach it; the state knows it as the datum of its allocator.
+/// What this module keeps beside a state. Allocated on its own, because finalizers reach it; the state
+/// knows it as the datum of its allocator.
 #[derive(Default)]
-struct Holds(Vec<u32>);
+struct Side {
+    /// Further holds on values in the registry, by place: see [`Anchor::share`].
+    holds: Vec<u32>,
+    /// Places of numbered strings in the registry, by number; zero: not there yet.
+    numbered: Vec<c_int>,
+}
 
 /// Marks that a VM is entered on this OS thread; entering nests.
 pub struct Guard {
@@ -73,7 +78,7 @@ pub struct Guard {
 impl Guard {
     pub fn enter(main: State) -> Guard {
         let data = ffi!(ffi::lua_getthreaddata(main.0));
-        let entered = Entered { main: main.0, data, holds: main.holds() };
+        let entered = Entered { main: main.0, data, side: main.side() };
         Guard { before: ENTERED.replace(entered) }
     }
 
@@ -98,13 +103,13 @@ pub struct Anchor {
 
 impl Drop for Anchor {
     fn drop(&mut self) {
-        let Entered { main, holds, .. } = ENTERED.get();
+        let Entered { main, side, .. } = ENTERED.get();
         if main.is_null() {
             return;
         }
         // SAFETY: lives as long as the state, and only its worker reaches it; nobody else looks at it
         // during this block.
-        let holds = unsafe { &mut (*holds).0 };
+        let holds = unsafe { &mut (*side).holds };
         match holds.get_mut(self.at as usize) {
             Some(more) if *more > 0 => *more -= 1,
             // Writes a number into an existing slot of the registry: allowed in finalizers too.
@@ -125,10 +130,10 @@ impl Anchor {
     /// A second hold on the value, in the VM that is entered. Cheaper than a second anchor.
     #[inline]
     pub fn share(&self) -> Anchor {
-        let Entered { holds, .. } = ENTERED.get();
-        assert!(!holds.is_null(), "a value is shared inside its VM");
+        let Entered { side, .. } = ENTERED.get();
+        assert!(!side.is_null(), "a value is shared inside its VM");
         // SAFETY: as in `drop`.
-        let holds = unsafe { &mut (*holds).0 };
+        let holds = unsafe { &mut (*side).holds };
         let at = self.at as usize;
         if holds.len() <= at {
             holds.resize(at + 1, 0);
@@ -211,17 +216,17 @@ impl State {
 
     /// A new Lua state whose memory comes from the global allocator. `None`: out of memory.
     pub fn create() -> Option<State> {
-        let holds = Box::into_raw(Box::<Holds>::default());
-        let state = ffi!(ffi::lua_newstate(allocate, holds.cast()));
+        let side = Box::into_raw(Box::<Side>::default());
+        let state = ffi!(ffi::lua_newstate(allocate, side.cast()));
         if state.is_null() {
             // SAFETY: made above, and nobody has it.
-            drop(unsafe { Box::from_raw(holds) });
+            drop(unsafe { Box::from_raw(side) });
             return None;
         }
         Some(State(state))
     }
 
-    fn holds(self) -> *mut Holds {
+    fn side(self) -> *mut Side {
         let mut datum = std::ptr::null_mut();
         ffi!(ffi::lua_getallocf(self.0, &mut datum));
         datum.cast()
@@ -230,10 +235,10 @@ impl State {
     /// Frees the state and everything in it.
     pub fn close(self) {
         let _guard = Guard::closing();
-        let holds = self.holds();
+        let side = self.side();
         ffi!(ffi::lua_close(self.0));
         // SAFETY: made by `create`; finalizers do not reach it while the state is being closed.
-        drop(unsafe { Box::from_raw(holds) });
+        drop(unsafe { Box::from_raw(side) });
     }
 
     pub fn open_library(self, open: CFunction) {
@@ -317,6 +322,20 @@ impl State {
             ffi::LUA_OK => Ok(()),
             _ => Err(Raised),
         }
+    }
+
+    /// Makes the state able to run native code. `false`: this machine cannot.
+    pub fn enable_native_code(self) -> bool {
+        if ffi!(ffi::luau_codegen_supported()) == 0 {
+            return false;
+        }
+        ffi!(ffi::luau_codegen_create(self.0));
+        true
+    }
+
+    /// Compiles the function at `index`, and those within it, to native code.
+    pub fn compile_native(self, index: c_int) {
+        ffi!(ffi::luau_codegen_compile(self.0, index));
     }
 
     // -- stack ------------------------------------------------------------------------------
@@ -442,6 +461,19 @@ impl State {
         Some(ffi!(std::slice::from_raw_parts(start.cast::<u8>(), len)))
     }
 
+    /// The bytes of a string, as [`State::bytes`] gives them, and its number: what the function set
+    /// with [`State::set_numbering`] said of it, once.
+    #[inline]
+    pub fn bytes_and_atom<'a>(self, index: c_int) -> (&'a [u8], Option<u16>) {
+        let (mut len, mut atom) = (0, 0);
+        let start = ffi!(ffi::lua_tolstringatom(self.0, index, &mut len, &mut atom));
+        if start.is_null() {
+            return (&[], None);
+        }
+        let bytes = ffi!(std::slice::from_raw_parts(start.cast::<u8>(), len));
+        (bytes, u16::try_from(atom).ok())
+    }
+
     /// Address of a string, table or other object: its identity while it lives.
     #[inline]
     pub fn address(self, index: c_int) -> usize {
@@ -481,6 +513,27 @@ impl State {
     #[inline]
     pub fn push_str(self, text: &str) {
         self.push_bytes(text.as_bytes());
+    }
+
+    /// Pushes the string with this number, which is always the same; in the VM that is entered.
+    #[inline]
+    pub fn push_numbered(self, number: u16, text: &[u8]) {
+        let Entered { side, .. } = ENTERED.get();
+        assert!(!side.is_null(), "a string is pushed inside its VM");
+        // SAFETY: as in `Anchor::drop`; Luau, which is called below, does not reach this list.
+        let numbered = unsafe { &mut (*side).numbered };
+        if let Some(&at) = numbered.get(number as usize)
+            && at != 0
+        {
+            ffi!(ffi::lua_rawgeti_(self.0, ffi::LUA_REGISTRYINDEX, at));
+            return;
+        }
+        self.push_bytes(text);
+        if numbered.len() <= number as usize {
+            numbered.resize(number as usize + 1, 0);
+        }
+        // Kept as long as the state lives.
+        numbered[number as usize] = ffi!(ffi::lua_ref(self.0, -1));
     }
 
     /// A host function; `name` shows in traces.
@@ -751,6 +804,13 @@ impl State {
         ffi!((*ffi::lua_callbacks(self.0)).debuginterrupt = Some(hook));
     }
 
+    /// Sets the function that numbers strings; `None` from it leaves a string without number.
+    pub fn set_numbering<F: Fn(&[u8]) -> Option<u16> + Copy + 'static>(self, number: F) {
+        const { assert!(std::mem::size_of::<F>() == 0, "a numbering captures nothing") };
+        let _ = number;
+        ffi!((*ffi::lua_callbacks(self.0)).useratom = Some(atom_of::<F>));
+    }
+
     /// The switch that interrupts this VM.
     pub fn interrupt_switch(self, handler: InterruptHandler) -> InterruptSwitch {
         InterruptSwitch { callbacks: ffi!(ffi::lua_callbacks(self.0)), handler }
@@ -814,6 +874,18 @@ where
     // SAFETY: as in `wrapped`.
     let after: A = unsafe { std::mem::zeroed() };
     after(State(raw))
+}
+
+/// Luau asks once for each string whose number somebody wants to know.
+unsafe extern "C-unwind" fn atom_of<F: Fn(&[u8]) -> Option<u16> + Copy + 'static>(
+    _: *mut lua_State,
+    text: *const c_char,
+    len: usize,
+) -> i16 {
+    // SAFETY: `F` has no size, so there is nothing to initialise; Luau passes a string of its own.
+    let (number, text) =
+        unsafe { (std::mem::zeroed::<F>(), std::slice::from_raw_parts(text.cast::<u8>(), len)) };
+    number(text).and_then(|number| i16::try_from(number).ok()).unwrap_or(-1)
 }
 
 pub type InterruptHandler = unsafe extern "C-unwind" fn(*mut lua_State, c_int);
