@@ -64,7 +64,7 @@ programs! {
     base: assert globals metatables package pairs pcall print require select tonumber tostring types
         xpcall;
     channel: close new receive select send stress;
-    coroutine: blocking preemption refused resume spawn wrap;
+    coroutine: blocking native preemption refused resume spawn wrap;
     errors: call_stack concat crossing is locked new wrap;
     isolation: globals libraries;
     math: functions integers random;

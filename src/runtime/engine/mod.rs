@@ -23,6 +23,7 @@ pub mod copy;
 pub mod coroutine;
 pub mod env;
 pub mod error;
+pub mod housekeeping;
 pub mod mail;
 pub mod process;
 pub mod queue;

@@ -792,6 +792,11 @@ impl State {
         ffi!(ffi::lua_gc(self.0, ffi::LUA_GCSETGOAL, percent));
     }
 
+    /// Goes on with a collection, by about so many KiB. `true`: it has come to its end.
+    pub fn collect_step(self, kib: c_int) -> bool {
+        ffi!(ffi::lua_gc(self.0, ffi::LUA_GCSTEP, kib)) != 0
+    }
+
     pub fn collect(self) {
         ffi!(ffi::lua_gc(self.0, ffi::LUA_GCCOLLECT, 0));
     }

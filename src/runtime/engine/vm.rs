@@ -21,6 +21,7 @@ use crate::runtime::engine::channel::{Channel, Graveyard};
 use crate::runtime::engine::chunk::Definition;
 use crate::runtime::engine::coroutine::{self, Break, Coroutine, Wait};
 use crate::runtime::engine::env::Environments;
+use crate::runtime::engine::housekeeping::Housekeeping;
 use crate::runtime::engine::mail::{Topics, unix_now};
 use crate::runtime::engine::process::{self, Process, Spec};
 use crate::runtime::engine::raw::{Anchor, Guard, InterruptSwitch, State, Type, VmPointer};
@@ -78,6 +79,11 @@ impl<T> Slab32<T> {
 
     pub fn len(&self) -> usize {
         self.0.len()
+    }
+
+    /// Gives back room behind the last place that is taken.
+    pub fn shrink(&mut self) {
+        self.0.shrink_to_fit();
     }
 
     pub fn is_empty(&self) -> bool {
@@ -170,6 +176,7 @@ pub struct VmData {
     /// Processes that lost a timer while some of their coroutines wait for nothing: perhaps the last
     /// thing that could have happened to them.
     pub suspects: Vec<u32>,
+    pub housekeeping: Housekeeping,
     ready: VecDeque<u32>,
     chunks: Vec<Loaded>,
     /// Whether this VM runs native code; unknown until some is wanted.
@@ -276,6 +283,7 @@ impl VmData {
             held: (0, 0),
             generation: 0,
             suspects: Vec::new(),
+            housekeeping: Housekeeping::default(),
             ready: VecDeque::new(),
             chunks: Vec::new(),
             native: None,
@@ -622,6 +630,7 @@ impl Vm for LuaVm {
         data.resumes = Some(NonNull::from(slice.resumes));
         data.cell = Some(NonNull::from(slice.cell));
         let mut more = false;
+        let mut worked = false;
         let mut now = slice.now;
         'slice: loop {
             self.take_events(slice);
@@ -630,6 +639,7 @@ impl Vm for LuaVm {
             process::end_deadlocked(self.data.get());
             let mut switches = 0;
             while let Some(id) = self.data.get().next_ready() {
+                worked = true;
                 let step = process::step(self.data, id);
                 self.deliver_local();
                 switches += step.switches;
@@ -648,9 +658,11 @@ impl Vm for LuaVm {
         data.bury();
         process::end_deadlocked(data);
         more |= !data.local_mail.is_empty();
+        more = more || data.keep_house(slice, worked);
         data.resumes = None;
         data.cell = None;
-        SliceEnd { more, next_timer: data.timers.next_deadline() }
+        let due = [data.timers.next_deadline(), data.housekeeping.due];
+        SliceEnd { more, next_timer: due.into_iter().flatten().min() }
     }
 }
 
@@ -658,6 +670,8 @@ impl Drop for LuaVm {
     fn drop(&mut self) {
         let _guard = Guard::closing();
         let graveyard = self.data.get().graveyard;
+        let housekeeping = &self.data.get().housekeeping;
+        let burst = housekeeping.retired.then(|| self.data.get().kernel.scheduler.clone());
         // SAFETY: the VM is being dropped: nothing runs in it, and host functions are the only
         // others who would look for its data.
         let mut data = unsafe { self.data.take() };
@@ -670,5 +684,8 @@ impl Drop for LuaVm {
         self.main.close();
         // SAFETY: allocated by `VmData::new`; the state, whose finalizers wrote to it, is closed.
         drop(unsafe { Box::from_raw(graveyard.as_ptr()) });
+        if let Some(scheduler) = burst {
+            scheduler.release_memory();
+        }
     }
 }
