@@ -133,7 +133,7 @@ impl Report {
                 if line.row.more_is_better { "more" } else { "less" }.to_owned(),
                 side(Side::Wippy),
                 side(Side::Erlang),
-                line.ratio.map_or_else(|| "-".to_owned(), |ratio| times(ratio)),
+                line.ratio.map_or_else(|| "-".to_owned(), times),
             ]);
         }
         cells

@@ -22,6 +22,8 @@ pub struct Workload {
     pub numbers: Vec<String>,
     /// Fewer, to see that it works.
     pub short: Vec<String>,
+    /// Bytes that a full run needs, if that is a lot.
+    pub memory: usize,
     /// Threads that run processes; by default one for each core.
     pub cores: Option<usize>,
     pub rows: Vec<Row>,
@@ -35,6 +37,7 @@ impl Workload {
             about,
             numbers: Vec::new(),
             short: Vec::new(),
+            memory: 0,
             cores: None,
             rows: Vec::new(),
         }
@@ -45,6 +48,11 @@ impl Workload {
         let words = |text: &str| text.split_whitespace().map(str::to_owned).collect();
         self.numbers = words(full);
         self.short = words(short);
+        self
+    }
+
+    fn memory_mib(mut self, mib: usize) -> Workload {
+        self.memory = mib << 20;
         self
     }
 
@@ -128,16 +136,19 @@ pub fn all() -> Vec<Workload> {
             .row("echo, p99", "us", false, move |run| micros(find(run, "")?.p99_ns)),
         Workload::new("idle_200k", "idle", "200,000 processes that wait")
             .numbers("200000", "2000")
+            .memory_mib(700)
             .rate("200,000 idle, start", "processes/s", "alive")
             .bytes_each("200,000 idle, each", "before", "alive")
             .resident("200,000 idle, in all", "alive"),
         Workload::new("idle_1m", "idle", "1,000,000 processes that wait")
             .numbers("1000000", "4000")
+            .memory_mib(3000)
             .rate("1,000,000 idle, start", "processes/s", "alive")
             .bytes_each("1,000,000 idle, each", "before", "alive")
             .resident("1,000,000 idle, in all", "alive"),
         Workload::new("timers", "timers", "8 processes hold 1,000,000 timers due at the same time")
             .numbers("8 125000 3000", "8 500 800")
+            .memory_mib(500)
             .rate("1,000,000 timers, start", "timers/s", "pending")
             .rate("1,000,000 timers, fire", "timers/s", "fired")
             .bytes_each("1,000,000 timers, each", "before", "pending"),
