@@ -5,6 +5,7 @@
 
 mod bad_input;
 mod commands;
+mod compare;
 mod echo;
 mod project;
 mod pty;
