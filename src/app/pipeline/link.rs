@@ -7,7 +7,10 @@
 //! What cannot be linked is a warning while an application starts, so that one loose end does not
 //! stop it, and an error where a module is published or changed.
 
+use std::collections::HashMap;
+
 use crate::app::pipeline::path::{FieldPath, scalar_text};
+use crate::app::pipeline::places;
 use crate::core::registry::{Entry, EntryId};
 use crate::infra::error::{Error, Result};
 use crate::infra::transcoder::{Map, Value};
@@ -29,8 +32,12 @@ pub fn apply(entries: &mut [Entry], strictness: Strictness) -> Result<Vec<String
     let requirements = decode_all(entries, REQUIREMENT_KIND, Requirement::decode)?;
     let dependencies = decode_all(entries, DEPENDENCY_KIND, Dependency::decode)?;
     let mut loose_ends = Vec::new();
+    if requirements.is_empty() {
+        return Ok(loose_ends);
+    }
+    let places = places(entries);
     for requirement in &requirements {
-        requirement.link(&dependencies, entries, &mut loose_ends)?;
+        requirement.link(&dependencies, entries, &places, &mut loose_ends)?;
     }
     if strictness == Strictness::Lenient || loose_ends.is_empty() {
         return Ok(loose_ends);
@@ -116,6 +123,7 @@ impl Requirement {
         &self,
         dependencies: &[Dependency],
         entries: &mut [Entry],
+        places: &HashMap<EntryId, Vec<usize>>,
         loose_ends: &mut Vec<String>,
     ) -> Result<()> {
         if self.targets.is_empty() {
@@ -147,9 +155,9 @@ impl Requirement {
             return Ok(());
         };
         for target in &self.targets {
-            let mut is_found = false;
-            for entry in entries.iter_mut().filter(|entry| entry.id == target.entry) {
-                is_found = true;
+            let found = places.get(&target.entry).map_or(&[][..], Vec::as_slice);
+            for i in found {
+                let entry = &mut entries[*i];
                 let set = match target.append {
                     true => target.path.append(entry, value.clone()),
                     false => target.path.set(entry, value.clone()),
@@ -160,7 +168,7 @@ impl Requirement {
                         .context(format!("requirement {}: target {entry}, path {text}", self.id))
                 })?;
             }
-            if !is_found {
+            if found.is_empty() {
                 let Target { entry, text, .. } = target;
                 let text =
                     format!("requirement {}: target {entry} not found, path {text}", self.id);

@@ -1,5 +1,8 @@
 //! Finds the entry files of a directory and reads them.
 //!
+//! The walk finds the files in order; reading and parsing them, nearly all of the work, is spread over
+//! the cores and put back into that order.
+//!
 //! Every `.yaml`, `.yml` and `.json` file below the root counts, in lexical order, directory by
 //! directory. Directories that are links are not entered, so a loop of links cannot trap the scan;
 //! the root itself may be one.
@@ -8,7 +11,10 @@ use std::env;
 use std::ffi::OsStr;
 use std::fs;
 use std::io;
+use std::num::NonZero;
 use std::path::{Path, PathBuf};
+use std::sync::atomic::{AtomicUsize, Ordering};
+use std::thread;
 
 use crate::app::project::definition;
 use crate::app::project::problem::FileProblem;
@@ -66,8 +72,10 @@ pub struct Scan {
 /// A bad file becomes a problem; a directory that cannot be listed fails the scan.
 pub fn scan(root: &Path, skip: &SkipDirs, except: Option<&Path>) -> Result<Scan> {
     let mut scan = Scan::default();
-    for path in entry_files(root, skip, except)? {
-        match definition::read(&path, root) {
+    let files = entry_files(root, skip, except)?;
+    let read = read_all(&files, root);
+    for (path, outcome) in files.into_iter().zip(read) {
+        match outcome {
             Ok(entries) => {
                 scan.entries.extend(entries.into_iter().map(|entry| (entry, path.clone())));
             }
@@ -75,6 +83,45 @@ pub fn scan(root: &Path, skip: &SkipDirs, except: Option<&Path>) -> Result<Scan>
         }
     }
     Ok(scan)
+}
+
+/// Below this many files for each of them, more threads cost more than they save.
+const FILES_PER_THREAD: usize = 8;
+/// More would wait for the disk, and each may hold a document of the largest size that is allowed.
+const THREADS_MAX: usize = 8;
+
+type Outcome = Result<Vec<Entry>, Box<FileProblem>>;
+
+/// Reads `files` on all cores; the outcomes are in the order of the files.
+fn read_all(files: &[PathBuf], root: &Path) -> Vec<Outcome> {
+    let next = AtomicUsize::new(0);
+    let read_some = || {
+        let mut outcomes = Vec::new();
+        loop {
+            // Only hands out numbers; the results travel by the join.
+            let i = next.fetch_add(1, Ordering::Relaxed);
+            let Some(path) = files.get(i) else {
+                return outcomes;
+            };
+            outcomes.push((i, definition::read(path, root)));
+        }
+    };
+    let cores = thread::available_parallelism().map_or(1, NonZero::get);
+    let n_threads = cores.min(files.len() / FILES_PER_THREAD).min(THREADS_MAX);
+    let helpers = n_threads.saturating_sub(1);
+    let mut outcomes: Vec<(usize, Outcome)> = thread::scope(|scope| {
+        // A thread that cannot be started is one less: this one reads what the others leave.
+        let threads: Vec<_> = (0..helpers)
+            .map_while(|_| thread::Builder::new().spawn_scoped(scope, read_some).ok())
+            .collect();
+        let mut outcomes = read_some();
+        for thread in threads {
+            outcomes.extend(thread.join().unwrap_or_else(|panic| std::panic::resume_unwind(panic)));
+        }
+        outcomes
+    });
+    outcomes.sort_unstable_by_key(|(i, _)| *i);
+    outcomes.into_iter().map(|(_, outcome)| outcome).collect()
 }
 
 fn entry_files(root: &Path, skip: &SkipDirs, except: Option<&Path>) -> Result<Vec<PathBuf>> {

@@ -2,7 +2,8 @@
 //!
 //! [`load_entries`] is the whole of it:
 //!
-//! 1. [`lock_file`] tells the load paths, in this order: `src`, replacements, other modules.
+//! 1. [`lock_file`] tells the load paths, in this order: `src`, replacements, other modules; before
+//!    that, [`workspace`] may have changed the replacements.
 //! 2. [`discover`] walks each path and finds the entry files.
 //! 3. [`definition`] turns one file into entries, with [`document`] for the text.
 //! 4. Here: entries of modules are tagged and filtered, duplicates resolved.
@@ -21,6 +22,7 @@ pub mod document;
 pub mod lock_file;
 mod modules;
 pub mod problem;
+pub mod workspace;
 
 use std::path::{Path, PathBuf};
 
@@ -66,11 +68,6 @@ impl Loaded {
 pub fn load_entries(lock: &LockFile, matches: Matcher<'_>) -> Result<Loaded> {
     let mut loaded = Loaded::default();
     let mut entries: IndexMap<EntryId, Entry> = IndexMap::new();
-    if !lock.replacements.is_empty() {
-        let text = "replacements in the lock file are deprecated, use workspace.replacements";
-        loaded.warnings.push(text.to_owned());
-    }
-
     let skip = SkipDirs::from_env();
     let modules_dir = lock.resolve(&lock.modules_dir);
     for load_path in modules::load_paths(lock, &mut loaded.missing_modules) {
