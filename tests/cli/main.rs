@@ -6,10 +6,12 @@
 mod bad_input;
 mod commands;
 mod echo;
+mod hostile;
 mod project;
 mod pty;
 mod registry;
 mod results;
+mod settings;
 mod signals;
 mod streams;
 mod supervision;
