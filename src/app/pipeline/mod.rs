@@ -4,11 +4,17 @@
 //! so that they win over what linking puts into an entry, and so that linking sees, for example,
 //! the overridden default of a requirement. It follows that overriding an entry which is disabled
 //! fails: at the second run it is gone.
+//!
+//! A pack is made by the same stages, then [`bytecode`] and [`embed`]. `wippy pack` will run them; no
+//! command does so far.
 
+pub mod bytecode;
 pub mod disable;
+pub mod embed;
 pub mod link;
 pub mod overrides;
 mod path;
+pub mod selection;
 
 use std::collections::HashMap;
 

@@ -16,7 +16,7 @@ use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::thread;
 
-use crate::app::project::definition;
+use crate::app::project::definition::{self, Root};
 use crate::app::project::problem::FileProblem;
 use crate::core::registry::Entry;
 use crate::infra::error::{Error, Kind, Result};
@@ -73,7 +73,8 @@ pub struct Scan {
 pub fn scan(root: &Path, skip: &SkipDirs, except: Option<&Path>) -> Result<Scan> {
     let mut scan = Scan::default();
     let files = entry_files(root, skip, except)?;
-    let read = read_all(&files, root);
+    let root = Root::new(root).map_err(|error| unlisted(root, &error))?;
+    let read = read_all(&files, &root);
     for (path, outcome) in files.into_iter().zip(read) {
         match outcome {
             Ok(entries) => {
@@ -93,7 +94,7 @@ const THREADS_MAX: usize = 8;
 type Outcome = Result<Vec<Entry>, Box<FileProblem>>;
 
 /// Reads `files` on all cores; the outcomes are in the order of the files.
-fn read_all(files: &[PathBuf], root: &Path) -> Vec<Outcome> {
+fn read_all(files: &[PathBuf], root: &Root<'_>) -> Vec<Outcome> {
     let next = AtomicUsize::new(0);
     let read_some = || {
         let mut outcomes = Vec::new();
@@ -137,10 +138,7 @@ fn entry_files(root: &Path, skip: &SkipDirs, except: Option<&Path>) -> Result<Ve
         if except.is_some() && fs::canonicalize(&path).ok() == except {
             continue;
         }
-        let mut children = list(&path).map_err(|error| {
-            Error::new(Kind::Unavailable, error.to_string())
-                .context(format!("cannot read directory {}", path.display()))
-        })?;
+        let mut children = list(&path).map_err(|error| unlisted(&path, &error))?;
         children.retain(|(path, is_dir)| match is_dir {
             true => !path.file_name().is_some_and(|name| skip.contains(name)),
             false => definition::format_of(path).is_some(),
@@ -149,6 +147,11 @@ fn entry_files(root: &Path, skip: &SkipDirs, except: Option<&Path>) -> Result<Ve
         pending.append(&mut children);
     }
     Ok(files)
+}
+
+fn unlisted(dir: &Path, error: &io::Error) -> Error {
+    let context = format!("cannot read directory {}", dir.display());
+    Error::new(Kind::Unavailable, error.to_string()).context(context)
 }
 
 /// The children of `dir`; what is no directory and no file, say a socket, is left out.
