@@ -328,6 +328,20 @@ fn profiles_change_lists_and_variables() {
     project.run("registry list --profile").fails(&["--profile"]);
 }
 
+#[test]
+fn kinds_that_nobody_handles_can_be_stored() {
+    let project = Project::with_main("io.print('started')");
+    project.write("src/note.yaml", "{namespace: app, name: note, kind: app.note}");
+    project.run("run -x app:cli").fails(&["app:note", "unknown entry kind: app.note"]);
+    project.write(".wippy.yaml", &config("registry: {dispatch_internal_kinds: [app.note]}"));
+    project.run("run -x app:cli").exits(0).prints(&["started"]);
+    // The list replaces the usual one; what is no list changes nothing.
+    project.write("src/note.yaml", "{namespace: app, name: note, kind: registry.entry}");
+    project.run("run -x app:cli").fails(&["unknown entry kind: registry.entry"]);
+    project.write(".wippy.yaml", &config("registry: {dispatch_internal_kinds: app.note}"));
+    project.run("run -x app:cli").exits(0).prints(&["started"]);
+}
+
 // -- modules ---------------------------------------------------------------------------------------
 
 #[test]

@@ -213,6 +213,27 @@ mod tests {
     }
 
     #[test]
+    fn many_files_keep_their_order() {
+        let dir = tempfile::tempdir().unwrap();
+        let name = |i: usize| format!("{i:03}.yaml");
+        for i in 0..200 {
+            // The first ones take longest.
+            let padding = "# nothing\n".repeat((200 - i) * 20);
+            let text = format!("{padding}namespace: n\nname: e{i}\nkind: k\n");
+            write(dir.path(), &name(i), if i % 50 == 7 { "namespace: [" } else { &text });
+        }
+        let scan = scan(dir.path(), &no_skip(), None).unwrap();
+        let files: Vec<_> = scan.entries.iter().map(|(_, path)| path.clone()).collect();
+        assert!(files.is_sorted() && files.len() == 196, "{files:?}");
+        assert!(scan.entries.iter().all(|(entry, path)| {
+            let i: usize = entry.id.name()[1..].parse().unwrap();
+            path.ends_with(name(i))
+        }));
+        let bad: Vec<_> = scan.problems.iter().map(|problem| problem.path.clone()).collect();
+        assert_eq!(bad, [7, 57, 107, 157].map(|i| dir.path().join(name(i))));
+    }
+
+    #[test]
     fn a_root_that_cannot_be_listed_fails() {
         let error = scan(Path::new("/no/such/dir"), &no_skip(), None).unwrap_err();
         assert!(error.to_string().starts_with("cannot read directory /no/such/dir: "));
