@@ -28,6 +28,7 @@ const OWNERS: &[(&str, &[&str])] = &[
     ("serde", &["src/app"]),
     ("serde_json", &["src/app"]),
     ("serde_yaml", &["src/app"]),
+    ("sha2", &["src/app/pipeline"]),
     ("signal_hook", &["src/core/reactor"]),
     ("signal_hook_mio", &["src/core/reactor"]),
     ("slab", &["src/runtime/engine"]),
