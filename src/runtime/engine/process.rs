@@ -14,6 +14,7 @@ use crate::infra::transcoder::wire::Wire;
 use crate::runtime::engine::chunk::Definition;
 use crate::runtime::engine::coroutine::{self, Ran};
 use crate::runtime::engine::mail::{Listeners, Mail, Notice, unix_now};
+use crate::runtime::engine::news::Subscription;
 use crate::runtime::engine::raw::{State, Type, VmPointer};
 use crate::runtime::engine::vm::{NONE, VmData};
 use crate::runtime::engine::{error, wire};
@@ -69,6 +70,7 @@ pub struct Process {
 pub struct Extra {
     pub on_end: Option<OnEnd>,
     pub terminal: Option<Arc<dyn TerminalPort>>,
+    pub subscriptions: Vec<Subscription>,
 }
 
 impl Process {
@@ -356,6 +358,7 @@ impl VmData {
             && process.events == NONE
             && process.timers == 0
             && process.listeners.as_ref().is_none_or(|list| list.0.is_empty())
+            && process.extra.as_ref().is_none_or(|extra| extra.subscriptions.is_empty())
     }
 
     /// Ends a process: at once, or when its running code comes back to us.
