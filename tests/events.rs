@@ -11,7 +11,7 @@ use wippy::core::pid::Pid;
 use wippy::core::registry::{Entry, Listener};
 use wippy::core::scheduler::Options as SchedulerOptions;
 use wippy::infra::error::{Error, Result};
-use wippy::infra::event_bus::{Cancel, Event};
+use wippy::infra::event_bus::{Cancel, Event, SubscriptionId};
 use wippy::infra::transcoder::Value;
 use wippy::infra::transcoder::wire::Wire;
 use wippy::system::host::HostKind;
@@ -45,10 +45,15 @@ fn start(node: &Node, name: &str) -> (Pid, Ended) {
     started
 }
 
-/// Everything sent before has been delivered, all that was to end has ended.
-fn fence(node: &Node) {
-    let (id, _) = node.bus().channel("", "", Cancel::default()).unwrap();
+/// Everything sent before has been delivered, all that was to end has ended. Subscribes to nothing:
+/// that would make room, and hide what has not ended.
+fn fence(node: &Node, id: SubscriptionId) {
     node.bus().unsubscribe(id);
+}
+
+/// What a fence needs.
+fn known(node: &Node) -> SubscriptionId {
+    node.bus().channel("", "", Cancel::default()).unwrap().0
 }
 
 fn kill(node: &Node, (pid, ended): (Pid, Ended)) {
@@ -82,7 +87,7 @@ fn check_never_reads(how: &str) {
     drop(control);
     assert!(last.upgrade().is_some(), "it waits for the process that does not read");
     kill(&node, deaf);
-    fence(&node);
+    fence(&node, id);
     assert!(last.upgrade().is_none(), "nothing of the flood is left");
     assert!(!node.bus().is_heard());
 }
@@ -109,13 +114,14 @@ fn processes_end_while_events_fly() {
             sub:close()
         end";
     let node = node(2, &[("listens", listens), ("closes", closes)]);
+    let id = known(&node);
     let done = AtomicBool::new(false);
     thread::scope(|scope| {
         scope.spawn(|| {
             while !done.load(Ordering::Acquire) {
                 (0..100).for_each(|_| node.bus().send(Event::new("flood", "k", "p", Value::Nil)));
                 // As fast as the bus can deliver.
-                fence(&node);
+                fence(&node, id);
             }
         });
         for _ in 0..100 {
@@ -125,7 +131,7 @@ fn processes_end_while_events_fly() {
         }
         done.store(true, Ordering::Release);
     });
-    fence(&node);
+    fence(&node, id);
     assert!(!node.bus().is_heard(), "subscriptions ended with their processes");
 }
 
@@ -133,9 +139,10 @@ fn processes_end_while_events_fly() {
 fn a_subscription_ends_with_a_process_that_returns() {
     let ends = "events.subscribe('a') events.subscribe('b') return 'done'";
     let node = node(1, &[("ends", ends)]);
+    let id = known(&node);
     let (_, ended) = node.spawn("app:ends", "app:host", &[]).unwrap();
     assert_eq!(ended.wait(LONG).unwrap(), "done".into());
-    fence(&node);
+    fence(&node, id);
     assert!(!node.bus().is_heard());
 }
 

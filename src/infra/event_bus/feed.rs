@@ -127,8 +127,11 @@ mod tests {
         const EVENTS: usize = 10_000;
         let bus = EventBus::start().expect("starts");
         let (feeding, woken) = feed(&bus);
-        (0..EVENTS).for_each(|n| send(&bus, n));
         let (mut taken, mut calls) = (VecDeque::new(), 0);
+        send(&bus, 0);
+        woken.recv().expect("woken by a single one");
+        feeding.feed().take(&mut taken);
+        (1..EVENTS).for_each(|n| send(&bus, n));
         while taken.len() < EVENTS {
             woken.recv().expect("woken while something is missing");
             calls += 1;
@@ -157,7 +160,8 @@ mod tests {
     #[test]
     fn an_end_in_the_middle_of_a_flood_leaves_nothing() {
         let bus = EventBus::start().expect("starts");
-        let (_, control) = bus.channel("", "", Cancel::default()).expect("subscribed");
+        let (id, control) = bus.channel("", "", Cancel::default()).expect("subscribed");
+        let (ended, _) = bus.channel("", "", Cancel::default()).expect("subscribed");
         for _ in 0..100 {
             let (feeding, _woken) = feed(&bus);
             (0..100).for_each(|n| send(&bus, n));
@@ -165,12 +169,15 @@ mod tests {
             drop(feeding);
             assert_eq!(control.iter().take(100).count(), 100);
             assert_eq!(feed.queue.lock().len(), 0);
-            // The bus has let go of it: nobody else holds the feed once it was told.
-            let id =
-                bus.subscribe("", "", Cancel::default(), Box::new(|_| ())).expect("subscribed");
-            bus.unsubscribe(id);
+            // The bus lets go of it, without waiting for the next event.
+            bus.unsubscribe(ended);
             assert_eq!(Arc::strong_count(&feed), 1);
         }
+        // Also where no event ever comes again.
+        let (feeding, _woken) = feed(&bus);
+        drop(feeding);
+        bus.unsubscribe(id);
+        assert!(!bus.is_heard());
     }
 
     #[test]
