@@ -1,5 +1,6 @@
 //! Core: scheduler, relay, registry, dispatcher. Knows no service, no file format and no Lua.
 
+pub mod blocking;
 pub mod dispatcher;
 pub mod expansion;
 pub mod pid;

@@ -367,7 +367,7 @@ impl<'a> Reader<'a> {
 }
 
 /// Lua has one number type: integral values come back as integers.
-fn number(x: f64) -> Value {
+pub fn number(x: f64) -> Value {
     match x.fract() == 0.0 && x.abs() <= 9_007_199_254_740_992.0 {
         true => Value::Int(x as i64),
         false => Value::Float(x),

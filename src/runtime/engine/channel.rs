@@ -35,6 +35,8 @@ pub enum Source {
     Events,
     /// A listener of the process, by its place in the list.
     Listener,
+    /// A subscription to the event bus.
+    Bus,
 }
 
 /// A timer that feeds a channel.

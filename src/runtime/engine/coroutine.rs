@@ -7,6 +7,7 @@
 use std::any::Any;
 use std::ffi::c_int;
 
+use crate::core::blocking::Pool;
 use crate::core::dispatcher::{Command, CommandId, Completion};
 use crate::core::reactor::timers::TimerId;
 use crate::core::vm::{Answer, Event};
@@ -188,6 +189,23 @@ impl Cx {
         let completion = Completion::new(move |answer| done(answer.map(Answer::Boxed)));
         let kernel = self.vm().kernel.clone();
         kernel.dispatcher.dispatch(Command { id, from, args, completion });
+        self.suspend(Wait::Command(finish))
+    }
+
+    /// Has `job` done by a thread that may block; the coroutine waits, then `finish` makes its
+    /// results of the answer, an [`Answer::Boxed`]. The job is done even if the process ends.
+    pub fn offload<T: Any + Send>(
+        &mut self,
+        pool: &Pool,
+        job: impl FnOnce() -> Result<T, Error> + Send + 'static,
+        finish: Finish,
+    ) -> Ret {
+        self.suspendable()?;
+        let done = self.completer()?;
+        let completion = Completion::new(move |answer| done(answer.map(Answer::Boxed)));
+        pool.run(Box::new(move || {
+            completion.complete(job().map(|answer| Box::new(answer) as Box<dyn Any + Send>));
+        }));
         self.suspend(Wait::Command(finish))
     }
 

@@ -250,6 +250,7 @@ impl VmData {
             Source::Listener => process.listeners.as_ref().is_some_and(|list| {
                 list.0.iter().any(|l| l.channel == channel && !l.queue.is_empty())
             }),
+            Source::Bus => self.has_event(channel),
         }
     }
 
@@ -259,6 +260,7 @@ impl VmData {
         let process = &mut self.processes[process];
         match self.channels[channel].source {
             Source::Lua => false,
+            Source::Bus => self.take_event(l, channel),
             Source::Inbox => match process.mail.pop_front() {
                 Some(mail) => {
                     self.push_mail(l, mail, true);

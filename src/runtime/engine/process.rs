@@ -11,6 +11,7 @@ use crate::infra::error::{Error, Result};
 use crate::infra::transcoder::wire::Wire;
 use crate::runtime::engine::coroutine::{self, Ran};
 use crate::runtime::engine::mail::{Listeners, Mail, Notice};
+use crate::runtime::engine::news::Subscription;
 use crate::runtime::engine::queue::Queue;
 use crate::runtime::engine::raw::{State, Type, VmPointer};
 use crate::runtime::engine::vm::{NONE, VmData};
@@ -71,6 +72,7 @@ pub struct Process {
 pub struct Extra {
     pub on_end: Option<OnEnd>,
     pub terminal: Option<Arc<dyn TerminalPort>>,
+    pub subscriptions: Vec<Subscription>,
 }
 
 impl Process {
@@ -353,6 +355,7 @@ impl VmData {
             && process.events == NONE
             && process.timers == 0
             && process.listeners.as_ref().is_none_or(|list| list.0.is_empty())
+            && process.extra.as_ref().is_none_or(|extra| extra.subscriptions.is_empty())
     }
 
     /// Ends a process: at once, or when its running code comes back to us.

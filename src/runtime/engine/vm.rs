@@ -555,6 +555,7 @@ impl LuaVm {
             match event {
                 Event::Package(package) => self.data.get().arrive(package),
                 Event::Done { pid, tag, result } => self.complete(pid, tag, result),
+                Event::News { pid, feed } => self.data.get().take_news(pid, &feed),
                 Event::Start(start) => {
                     let started = match start.spec.downcast::<SpawnRequest>() {
                         Ok(request) => self.start(*request),
@@ -601,7 +602,9 @@ impl LuaVm {
             .inspect_err(|_| data.leave_host(host))?;
         let extra = match (request.on_end, request.terminal) {
             (None, None) => None,
-            (on_end, terminal) => Some(Box::new(process::Extra { on_end, terminal })),
+            (on_end, terminal) => {
+                Some(Box::new(process::Extra { on_end, terminal, ..process::Extra::default() }))
+            }
         };
         let spec = Spec {
             chunk,

@@ -6,7 +6,6 @@ use std::ffi::c_int;
 
 use rustc_hash::FxHashMap;
 
-use crate::infra::transcoder::Value;
 use crate::infra::transcoder::keys::KeyId;
 use crate::infra::transcoder::wire::{self, DEPTH_MAX, Item, Reader, Wire};
 use crate::runtime::engine::Raise;
@@ -236,38 +235,4 @@ fn push_item(l: State, item: Item<'_>, reader: &mut Reader<'_>, tables: &mut Tab
         }
     }
     true
-}
-
-/// Pushes a value of the host.
-pub fn push_value(l: State, value: &Value) {
-    match value {
-        Value::Nil => l.push_nil(),
-        Value::Bool(flag) => l.push_bool(*flag),
-        Value::Int(n) => l.push_number(*n as f64),
-        Value::Float(x) => l.push_number(*x),
-        Value::Str(text) => l.push_str(text),
-        Value::Bytes(bytes) => l.push_bytes(bytes),
-        _ => {
-            let wire = Wire::of(std::slice::from_ref(value));
-            if decode_all(l, &wire) == 0 {
-                l.push_nil();
-            }
-        }
-    }
-}
-
-/// The value at `index` as host data.
-pub fn to_value(l: State, index: c_int) -> Result<Value, Raise> {
-    match l.type_of(index) {
-        Type::String => Ok(match std::str::from_utf8(l.bytes(index).unwrap_or_default()) {
-            Ok(text) => Value::Str(text.to_owned()),
-            Err(_) => Value::Bytes(l.bytes(index).unwrap_or_default().to_vec()),
-        }),
-        Type::Boolean => Ok(Value::Bool(l.bool(index))),
-        _ => {
-            let mut wire = Wire::new();
-            encode_one(l, index, &mut wire)?;
-            Ok(wire.reader().value().unwrap_or_default())
-        }
-    }
 }
