@@ -1,0 +1,7 @@
+//! The language of applications: from source text to a tree with resolved names.
+
+pub mod ast;
+pub mod diagnostic;
+pub mod limits;
+pub mod span;
+pub mod token;
