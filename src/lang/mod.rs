@@ -5,3 +5,6 @@ pub mod diagnostic;
 pub mod limits;
 pub mod span;
 pub mod token;
+pub mod lexer;
+pub mod literal;
+pub mod parser;

@@ -46,10 +46,10 @@ macro_rules! tokens {
 
 tokens! {
     And "'and'", Break "'break'", Do "'do'", Else "'else'", Elseif "'elseif'", End "'end'",
-    False "'false'", For "'for'", Function "'function'", If "'if'", In "'in'", Local "'local'",
+    False "'false'", For "'for'", Func "'function'", If "'if'", In "'in'", Local "'local'",
     Nil "'nil'", Not "'not'", Or "'or'", Repeat "'repeat'", Return "'return'", Then "'then'",
     True "'true'", Until "'until'", While "'while'",
-    Name "a name", Number "a number", String "a string", LongString "a string",
+    Word "a name", Number "a number", Quoted "a string", LongString "a string",
     InterpSimple "a string", InterpBegin "a string", InterpMid "'}'", InterpEnd "'}'",
     Plus "'+'", Minus "'-'", Star "'*'", Slash "'/'", DoubleSlash "'//'", Percent "'%'",
     Caret "'^'", Hash "'#'", Amp "'&'", Pipe "'|'", Tilde "'~'", Bang "'!'", Question "'?'",
@@ -59,7 +59,7 @@ tokens! {
     ConcatAssign "'..='", LeftParen "'('", RightParen "')'", LeftBrace "'{'", RightBrace "'}'",
     LeftBracket "'['", RightBracket "']'", Semicolon "';'", Colon "':'", DoubleColon "'::'",
     Comma "','", Dot "'.'", Concat "'..'", Ellipsis "'...'", Arrow "'->'", At "'@'",
-    Broken "a malformed token", Eof "the end of the file",
+    Eof "the end of the file",
 }
 
 impl TokenKind {
@@ -79,7 +79,7 @@ impl TokenKind {
             b"end" => Self::End,
             b"false" => Self::False,
             b"for" => Self::For,
-            b"function" => Self::Function,
+            b"function" => Self::Func,
             b"if" => Self::If,
             b"in" => Self::In,
             b"local" => Self::Local,
