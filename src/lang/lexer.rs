@@ -105,9 +105,6 @@ impl Lexer<'_> {
     }
 
     fn run(&mut self) {
-        if self.bytes.starts_with(b"#!") {
-            self.skip_line();
-        }
         while let Some(byte) = self.bytes.get(self.at).copied() {
             let start = self.at;
             match CLASS[byte as usize] {

@@ -8,3 +8,4 @@ pub mod token;
 pub mod lexer;
 pub mod literal;
 pub mod parser;
+pub mod resolve;
