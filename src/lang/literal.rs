@@ -10,8 +10,8 @@ pub fn number(text: &str) -> Option<f64> {
         text
     };
     match text.as_bytes() {
-        [b'0', b'x' | b'X', digits @ ..] => integer(digits, 16).filter(|_| !digits.is_empty()),
-        [b'0', b'b' | b'B', digits @ ..] => integer(digits, 2),
+        [b'0', b'x' | b'X', digits @ ..] if !digits.is_empty() => integer(digits, 16),
+        [b'0', b'b' | b'B', digits @ ..] if !digits.is_empty() => integer(digits, 2),
         [b'0'..=b'9' | b'.', ..] => text.parse().ok(),
         _ => None,
     }

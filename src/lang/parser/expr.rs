@@ -13,7 +13,13 @@ const TYPE_ARGUMENTS: usize = 100;
 
 impl Parser<'_> {
     pub(super) fn expr(&mut self) -> ExprId {
-        self.subexpr(0)
+        let depth = self.depth;
+        let expr = match self.enter() {
+            true => self.subexpr(0),
+            false => self.error(),
+        };
+        self.depth = depth;
+        expr
     }
 
     /// `x, y`.
@@ -36,7 +42,7 @@ impl Parser<'_> {
     /// Operators that bind more strongly than `limit`, and their operands.
     fn subexpr(&mut self, limit: u8) -> ExprId {
         let depth = self.depth;
-        if !self.enter() {
+        if !self.link() {
             self.depth = depth;
             return self.error();
         }
@@ -51,7 +57,7 @@ impl Parser<'_> {
         };
         while let Some((op, length)) = self.binary_op() {
             let (to_left, to_right) = op.priority();
-            if to_left <= limit || !self.enter() {
+            if to_left <= limit {
                 break;
             }
             let op_start = self.bump().start;
@@ -59,8 +65,11 @@ impl Parser<'_> {
                 self.bump();
             }
             let right = self.subexpr(to_right);
-            left = self
-                .expr_node(self.since(start), ExprKind::Binary { op, left, right, op_start });
+            let kind = ExprKind::Binary { op, left, right, op_start };
+            left = self.expr_node(self.since(start), kind);
+            if !self.link() {
+                break;
+            }
         }
         self.depth = depth;
         left
@@ -135,11 +144,13 @@ impl Parser<'_> {
                 Word if self.at_word("as") && self.type_follows_word() => CastOp::As,
                 _ => return operand,
             };
-            self.depth += 1;
             let op_start = self.bump().start;
             let ty = self.type_expr();
             let kind = ExprKind::Cast { operand, ty, op, op_start };
             operand = self.expr_node(self.since(start), kind);
+            if !self.link() {
+                return operand;
+            }
         }
     }
 
@@ -234,7 +245,7 @@ impl Parser<'_> {
                 }
                 _ => break,
             };
-            if !self.enter() {
+            if !self.link() {
                 break;
             }
         }

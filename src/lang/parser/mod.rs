@@ -217,9 +217,15 @@ impl<'s> Parser<'s> {
         Span::new(start, self.end.max(start))
     }
 
-    /// One level down; `false`, with a report, where that is too deep. The caller remembers `depth`
-    /// and puts it back.
+    /// One level of nesting down; `false`, with a report, where that is too deep. The caller
+    /// remembers `depth` and puts it back.
     fn enter(&mut self) -> bool {
+        self.depth += limits::NESTING_WEIGHT;
+        self.depth <= limits::DEPTH || self.too_deep()
+    }
+
+    /// One more link of a chain, or operator.
+    fn link(&mut self) -> bool {
         self.depth += 1;
         self.depth <= limits::DEPTH || self.too_deep()
     }

@@ -34,12 +34,12 @@ impl Parser<'_> {
             if !self.enter() {
                 break;
             }
-            let (before, errors) = (self.at, self.diagnostics.len());
+            let before = self.at;
             let stat = self.statement();
             self.scratch.stats.push(stat);
             self.depth = depth;
             self.eat(Semicolon);
-            if self.diagnostics.len() > errors && self.reported == Some(self.at) {
+            if self.reported == Some(self.at) || self.at == before {
                 // The current token is what went wrong.
                 if self.at == before {
                     self.bump();
@@ -360,7 +360,7 @@ impl Parser<'_> {
             name = self.member_name("a field name", "after '.'");
             let kind = ExprKind::Field { object: target, name, dot: dot.start };
             target = self.expr_node(self.since(first), kind);
-            if !self.enter() {
+            if !self.link() {
                 break;
             }
         }

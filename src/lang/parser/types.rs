@@ -111,23 +111,23 @@ impl Parser<'_> {
     fn union(&mut self, packs: bool) -> TypeId {
         let start = self.span().start;
         let leading = self.eat(Pipe).is_some();
-        let first = self.intersection(packs && !leading);
+        let first = self.intersection(packs && !leading, !leading);
         if !self.at(Pipe) || self.is_pack(first) {
             return first;
         }
         let from = self.scratch.types.len();
         self.scratch.types.push(first);
         while self.eat(Pipe).is_some() {
-            let part = self.intersection(false);
+            let part = self.intersection(false, false);
             self.scratch.types.push(part);
         }
         let parts = finish!(self.types from from => type_lists);
         self.type_node(self.since(start), TypeKind::Union(parts))
     }
 
-    fn intersection(&mut self, packs: bool) -> TypeId {
+    fn intersection(&mut self, packs: bool, may_lead: bool) -> TypeId {
         let start = self.span().start;
-        let leading = self.eat(Amp).is_some();
+        let leading = may_lead && self.eat(Amp).is_some();
         let first = self.postfix(packs && !leading);
         if !self.at(Amp) || self.is_pack(first) {
             return first;
@@ -161,7 +161,7 @@ impl Parser<'_> {
                 _ => break,
             };
             ty = self.type_node(self.since(start), kind);
-            if !self.enter() {
+            if !self.link() {
                 break;
             }
         }
@@ -487,8 +487,8 @@ impl Parser<'_> {
         }
         match (self.text(token), next) {
             (_, Question) if self.peek_kind(ahead + 2) == Colon => Access::ReadWrite,
-            ("read", Word | LeftBracket | LeftBrace | LeftParen) => Access::Read,
-            ("write", Word | LeftBracket | LeftBrace | LeftParen) => Access::Write,
+            ("read", _) => Access::Read,
+            ("write", _) => Access::Write,
             ("readonly", LeftBracket) => Access::Readonly,
             ("readonly", Word) => match self.peek_kind(ahead + 2) {
                 Colon => Access::Readonly,

@@ -97,7 +97,7 @@ impl Scope {
     pub(super) fn enter_function(&mut self) -> Outside {
         Outside {
             loops: std::mem::take(&mut self.loops),
-            until: self.until,
+            until: self.until.take(),
             labels: std::mem::take(&mut self.labels),
         }
     }
