@@ -9,3 +9,4 @@ pub mod lexer;
 pub mod literal;
 pub mod parser;
 pub mod resolve;
+pub mod print;
