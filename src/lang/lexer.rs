@@ -113,6 +113,10 @@ impl Lexer<'_> {
                     while self.is(NAME | DIGIT) {
                         self.at += 1;
                     }
+                    if self.peek(0) >= 0x80 && self.foreign_letters() > 0 {
+                        self.foreign_word(start);
+                        continue;
+                    }
                     let kind = TokenKind::keyword(&self.bytes[start..self.at]);
                     self.push(kind.unwrap_or(TokenKind::Word), start);
                 }
@@ -199,9 +203,29 @@ impl Lexer<'_> {
         self.push(kind, start);
     }
 
+    /// A name with letters that names do not have.
+    #[cold]
+    fn foreign_word(&mut self, start: usize) {
+        self.at += self.foreign_letters();
+        let span = self.span(start);
+        let shown: String = span.text(self.source).chars().take(20).collect();
+        self.report(span, &format!("malformed name '{shown}'")).help =
+            Some("names have ASCII letters, digits and '_' only".into());
+        self.push(TokenKind::Word, start);
+    }
+
+    /// How many bytes here are letters or digits of any script.
+    fn foreign_letters(&self) -> usize {
+        let rest = &self.source[self.at..];
+        rest.find(|c: char| !c.is_alphanumeric() && c != '_').unwrap_or(rest.len())
+    }
+
     /// Reports a run of what no token begins with, once.
     #[cold]
     fn stray(&mut self, start: usize) {
+        if self.source[start..].starts_with(char::is_alphabetic) {
+            return self.foreign_word(start);
+        }
         while let Some(byte) = self.bytes.get(self.at) {
             let known = CLASS[*byte as usize] != 0
                 || (byte.is_ascii_punctuation() && !matches!(byte, b'$' | b'\\'));
@@ -215,8 +239,6 @@ impl Lexer<'_> {
         let found = self.report(span, &format!("unexpected {shown:?}"));
         if shown.starts_with(['\u{2018}', '\u{2019}', '\u{201c}', '\u{201d}']) {
             found.help = Some("strings are put in straight quotes".into());
-        } else if !shown.is_ascii() {
-            found.help = Some("names have ASCII letters, digits and '_' only".into());
         }
     }
 

@@ -233,7 +233,7 @@ impl Parser<'_> {
                     self.call(start, expr)
                 }
                 LeftBrace | Quoted | LongString => self.call(start, expr),
-                Less if self.at_pair(Less, Less) && self.at_instantiation() => {
+                Less if self.peek_kind(1) == Less && (as_statement || self.at_instantiation()) => {
                     self.instantiation(start, expr)
                 }
                 Bang if !self.token().newline
@@ -288,7 +288,7 @@ impl Parser<'_> {
         let name = self.member_name("a method name", "after ':'");
         let kind = ExprKind::Method { object, name, colon };
         let mut callee = self.expr_node(self.since(start), kind);
-        if self.at_pair(Less, Less) {
+        if self.at(Less) && self.peek_kind(1) == Less {
             callee = self.instantiation(start, callee);
         }
         match self.kind {
@@ -349,8 +349,11 @@ impl Parser<'_> {
 
     /// At `<<`: are these type arguments rather than a shift? They are if they follow the callee
     /// without a blank, hold nothing but types, and arguments follow their end without a blank. So
-    /// `f<<T>>(x)` is Luau's call, `f << t >> (x)` are two shifts.
+    /// `f<<T>>(x)` is Luau's call, `f << t >> (x)` are two shifts. `< <` is no shift at all.
     fn at_instantiation(&self) -> bool {
+        if !self.at_pair(Less, Less) {
+            return true;
+        }
         if self.span().start != self.end {
             return false;
         }
@@ -360,9 +363,11 @@ impl Parser<'_> {
             match token.kind {
                 Less => depth += 1,
                 Greater => depth -= 1,
-                Word | Dot | Comma | Question | Pipe | Amp | Ellipsis | Arrow | Colon | LeftParen
-                | RightParen | LeftBrace | RightBrace | LeftBracket | RightBracket | Nil | True
-                | False | Quoted => {}
+                // Nobody shifts by the name of a type.
+                Word if self.text(token) == "typeof" => return true,
+                Word | Dot | Comma | Question | Pipe | Amp | Ellipsis | Arrow | Colon
+                | LeftParen | RightParen | LeftBrace | RightBrace | LeftBracket | RightBracket
+                | Nil | True | False | Quoted | Semicolon => {}
                 _ => return false,
             }
             if depth == 0 {
@@ -370,9 +375,8 @@ impl Parser<'_> {
                 let joined = next.span.start == token.span.end;
                 return match next.kind {
                     LeftParen | LeftBrace | Quoted | LongString => joined,
-                    Dot | Colon | Comma | RightParen | RightBrace | RightBracket | Semicolon | Eof => {
-                        true
-                    }
+                    Dot | Colon | Comma | RightParen | RightBrace | RightBracket | Semicolon
+                    | Eof => true,
                     _ => next.newline,
                 };
             }

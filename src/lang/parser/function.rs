@@ -52,6 +52,7 @@ impl Parser<'_> {
                 self.add_attribute(Attribute { span, name, args: List::EMPTY }, from);
             } else {
                 self.expected("an attribute name", "right after '@'");
+                break;
             }
         }
         finish!(self.attributes from from => attributes)

@@ -3,6 +3,7 @@
 //! Where a word or bracket can mean two things, at most a few tokens are looked at ahead, so the
 //! time is linear. What recursion there is stops at [`limits::DEPTH`].
 
+mod declare;
 mod expr;
 mod function;
 mod recover;
@@ -40,6 +41,7 @@ pub fn parse(source: &str) -> Parsed {
     }
     let lexed = lexer::lex(source);
     let mut parser = Parser::new(source, lexed.tokens);
+    parser.malformed = lexed.diagnostics.iter().map(|found| found.span.start).collect();
     let root = parser.file();
     parser.ast.root = root;
     parser.ast.tokens = parser.tokens;
@@ -64,6 +66,8 @@ struct Parser<'s> {
     diagnostics: Vec<Diagnostic>,
     /// The token of the last report: one is enough for each.
     reported: Option<usize>,
+    /// Where the lexer has found something, in order. That is not said again.
+    malformed: Vec<u32>,
     /// Nothing more is read or reported: a limit was hit.
     stopped: bool,
     depth: u32,
@@ -151,6 +155,7 @@ impl<'s> Parser<'s> {
             names: HashMap::new(),
             diagnostics: Vec::new(),
             reported: None,
+            malformed: Vec::new(),
             stopped: false,
             depth: 0,
             functions: Vec::new(),

@@ -33,6 +33,9 @@ impl Parser<'_> {
             return;
         }
         self.reported = Some(self.at);
+        if self.malformed.binary_search(&self.span().start).is_ok() {
+            return;
+        }
         self.note(found);
     }
 
@@ -77,13 +80,22 @@ impl Parser<'_> {
         None
     }
 
+    /// Takes the word that comes before a body. If something else stands before it on the line, that
+    /// is skipped.
+    pub(super) fn expect_body(&mut self, kind: TokenKind, context: &str) {
+        if self.eat(kind).is_none() {
+            self.expected(kind.describe(), context);
+            self.search(kind);
+        }
+    }
+
     /// Takes the token that closes what `open` has opened.
     pub(super) fn close(&mut self, kind: TokenKind, open: Span) -> Option<Span> {
         if self.kind == kind {
             return Some(self.bump());
         }
         self.unclosed(kind, open);
-        None.or_else(|| self.search(kind))
+        self.search(kind)
     }
 
     #[cold]

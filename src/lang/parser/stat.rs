@@ -101,6 +101,11 @@ impl Parser<'_> {
                     let label = self.ident();
                     return self.stat_node(self.since(start), StatKind::Goto(label));
                 }
+                "func" | "def" | "fn" if self.peek_kind(2) == LeftParen => {
+                    let found = self.unexpected("'function'", "");
+                    self.report(found);
+                    return self.function_statement(start, List::EMPTY);
+                }
                 "interface" if next == Word => return self.interface(start, false),
                 "export" if next == Word => {
                     let word = self.text(self.peek(1));
@@ -175,7 +180,7 @@ impl Parser<'_> {
     fn while_statement(&mut self) -> StatId {
         let keyword = self.bump();
         let condition = self.expr();
-        self.expect(Do, "after the condition of 'while'");
+        self.expect_body(Do, "after the condition of 'while'");
         let body = self.loop_body();
         self.close_block(End, keyword);
         self.stat_node(self.since(keyword.start), StatKind::While { condition, body })
@@ -199,7 +204,7 @@ impl Parser<'_> {
         while matches!(self.kind, If | Elseif) {
             keyword = self.bump();
             let condition = self.expr();
-            self.expect(Then, "after the condition of 'if'");
+            self.expect_body(Then, "after the condition of 'if'");
             let head = self.since(keyword.start);
             let body = self.block();
             self.scratch.branches.push(IfBranch { head, condition, body });
@@ -214,10 +219,25 @@ impl Parser<'_> {
                 keyword = word;
             }
             otherwise = Some(self.block());
+            self.after_else();
         }
         self.close_block(End, keyword);
         let branches = finish!(self.branches from from => branches);
         self.stat_node(self.since(start), StatKind::If { branches, otherwise })
+    }
+
+    /// Branches that come too late are read and forgotten.
+    fn after_else(&mut self) {
+        while matches!(self.kind, Else | Elseif) {
+            self.expected("'end'", "after the 'else' of an 'if'");
+            if self.eat(Elseif).is_some() {
+                self.expr();
+                self.expect_body(Then, "after the condition of 'if'");
+            } else {
+                self.bump();
+            }
+            self.block();
+        }
     }
 
     fn for_statement(&mut self) -> StatId {
@@ -232,7 +252,7 @@ impl Parser<'_> {
             self.expect(Comma, "after the first value of a loop");
             let to = self.expr();
             let step = self.eat(Comma).map(|_| self.expr());
-            self.expect(Do, "after the range of 'for'");
+            self.expect_body(Do, "after the range of 'for'");
             let body = self.loop_body();
             self.close_block(End, keyword);
             let var = binding.unwrap_or(Binding { name: self.missing(), ty: None });
@@ -248,7 +268,7 @@ impl Parser<'_> {
             self.expected(what, "after the variables of 'for'");
             List::EMPTY
         };
-        self.expect(Do, "after the values of 'for'");
+        self.expect_body(Do, "after the values of 'for'");
         let body = self.loop_body();
         self.close_block(End, keyword);
         self.stat_node(self.since(start), StatKind::GenericFor { vars, values, body })
@@ -432,16 +452,16 @@ impl Parser<'_> {
         let word = span.text(self.source);
         let next = self.token();
         let misspelt = matches!(self.ast[first].kind, ExprKind::Name(_)) && !next.newline;
-        let mut found = Diagnostic::syntax(span, "this is no statement: it is neither a call nor an \
-                                                  assignment");
+        let message = "this is no statement: it is neither a call nor an assignment";
+        let mut found = Diagnostic::syntax(span, message);
         if misspelt && word == "elif" {
             found = found.help("did you mean 'elseif'?");
         } else if self.at(Equal) {
             found = found.help("did you mean '='? '==' compares");
         } else if misspelt && matches!(word, "var" | "let" | "int" | "auto") {
             found = found.help("did you mean 'local'?");
-        } else if misspelt && matches!(word, "func" | "def" | "fn") {
-            found = found.help("did you mean 'function'?");
+        } else if self.at_pair(Plus, Plus) {
+            found = found.help(format!("write {word} += 1"));
         }
         self.reported = None;
         self.report(found);
