@@ -6,6 +6,8 @@ use proptest::prelude::*;
 use wippy::lang::ast::*;
 use wippy::lang::parser::parse;
 use wippy::lang::resolve::resolve;
+use wippy::lang::span::Span;
+use wippy::lang::token::TokenKind;
 
 use crate::program;
 
@@ -63,12 +65,8 @@ fn is_dialect(ast: &Ast) -> bool {
             StatKind::Break | StatKind::Continue => !ends_block(ast, stat.span),
             _ => false,
         })
-        || ast.tokens.windows(2).any(|pair| is_fun_or_bound(ast, pair))
+        || has_fun_or_bound(ast)
 }
-
-use wippy::lang::span::Span;
-use wippy::lang::token::Token;
-use wippy::lang::token::TokenKind;
 
 /// After a `break`, only `;` and the end of its block may follow in Luau.
 fn ends_block(ast: &Ast, span: Span) -> bool {
@@ -83,8 +81,8 @@ fn ends_block(ast: &Ast, span: Span) -> bool {
     next.is_none_or(|token| closes(token.kind))
 }
 
-/// Function types of ours and bounds of type parameters have no type of their own to look at.
-fn is_fun_or_bound(ast: &Ast, _pair: &[Token]) -> bool {
+/// Has it function types of our style, or bounds of type parameters?
+fn has_fun_or_bound(ast: &Ast) -> bool {
     let bounds = |list: List<Generic>| ast[list].iter().any(|generic| generic.bound.is_some());
     ast.functions().any(|(_, function)| bounds(function.generics))
         || ast.aliases().any(|(_, alias)| bounds(alias.generics))

@@ -528,9 +528,10 @@ impl Parser<'_> {
             }
             if matches!(self.kind, Comma | Semicolon) {
                 self.bump();
-            } else if !self.at(RightBrace) && !(interface && self.at(Func)) {
+            } else if !(self.at(RightBrace) || interface && self.at(Func)) {
                 let next = self.peek_kind(1);
-                if !self.at(LeftBracket) && !(self.at(Word) && matches!(next, Colon | Question)) {
+                let named = self.at(Word) && matches!(next, Colon | Question);
+                if !named && !self.at(LeftBracket) {
                     break;
                 }
                 self.expected("',' or '}'", "after a field");
