@@ -4,7 +4,7 @@ use std::fs;
 use std::path::{Path, PathBuf};
 
 /// Lowest first: a layer may name itself and those before it.
-const LAYERS: [&str; 7] = ["infra", "core", "system", "services", "runtime", "app", "cli"];
+const LAYERS: [&str; 8] = ["infra", "lang", "core", "system", "services", "runtime", "app", "cli"];
 
 /// Every foreign crate of the library, and the paths that may name it. What stands for `src` is plain
 /// data or a lock and may be used anywhere.
