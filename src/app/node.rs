@@ -14,7 +14,7 @@ use crate::core::dispatcher::Dispatcher;
 use crate::core::pid::{HostId, Pid, PidGen};
 use crate::core::registry::{EntryId, Registry, Settings};
 use crate::core::relay::node::Host as RelayHost;
-use crate::core::relay::{Exit, Outcome};
+use crate::core::relay::{Body, Exit, Outcome, Package};
 use crate::infra::error::{Error, Result};
 use crate::infra::event_bus::EventBus;
 use crate::infra::transcoder::Value;
@@ -83,7 +83,12 @@ impl Node {
 
     /// Adds a running host.
     pub fn add_host(&self, id: &str, kind: HostKind, isolated: bool) -> Result<Arc<Host>> {
-        let host = Arc::new(Host::new(HostId::intern(id), kind, isolated));
+        self.add(Host::new(HostId::intern(id), kind, isolated))
+    }
+
+    /// Adds a host of any make and runs it.
+    pub fn add(&self, host: Host) -> Result<Arc<Host>> {
+        let host = Arc::new(host);
         self.infrastructure.relay.attach_host(host.id, RelayHost::Processes)?;
         self.kernel.hosts.insert(host.clone());
         host.run();
@@ -97,6 +102,16 @@ impl Node {
         let definition = Definition::compile(id.clone(), "main", source, granted)?;
         self.kernel.factory.register(&id, Arc::new(definition));
         Ok(())
+    }
+
+    /// Sends a message that comes from no process. `UNAVAILABLE`, retryable: the target has no room.
+    pub fn send(&self, to: Pid, topic: &str, values: &[Value]) -> Result<()> {
+        let mut message = Wire::new();
+        message.str(topic.as_bytes());
+        values.iter().for_each(|value| message.value(value));
+        let package = Package { from: Pid::NONE, to, body: Body::Message(message) };
+        let sent = self.kernel.mailbox.send_from_outside(package);
+        sent.map_err(|refused| refused.reason.into())
     }
 
     /// Starts a process and returns once it is there; `ended` hears of its end.

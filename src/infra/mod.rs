@@ -11,5 +11,6 @@ pub mod gotime;
 pub mod logger;
 pub mod memory;
 pub mod nearest;
+pub mod size;
 pub mod sync;
 pub mod transcoder;

@@ -334,8 +334,19 @@ pub fn run(vm: VmPointer<VmData>, id: u32) -> Ran {
     let coroutine = &mut data.coroutines[id];
     let mut current = coroutine.inner;
     let results = std::mem::take(&mut coroutine.results);
+    let limited = data.memory_limit.map(|_| data.main);
+    let resume = |thread: State, results| {
+        if let Some(main) = limited {
+            main.enforce_ceiling(true);
+        }
+        let status = thread.resume(results);
+        if let Some(main) = limited {
+            main.enforce_ceiling(false);
+        }
+        status
+    };
     let mut parents = coroutine.parents.take().map(|parents| *parents).unwrap_or_default();
-    let mut status = current.resume(results);
+    let mut status = resume(current, results);
     loop {
         if status == Status::Broke {
             let data = vm.get();
@@ -360,7 +371,7 @@ pub fn run(vm: VmPointer<VmData>, id: u32) -> Ran {
         }
         // The broken user coroutine has ended or yielded: its resumer takes the outcome.
         current = parents.remove(0);
-        status = current.resume(0);
+        status = resume(current, 0);
     }
     let data = vm.get();
     data.coroutines[id].inner = data.coroutines[id].thread;

@@ -177,6 +177,8 @@ pub struct VmData {
     /// thing that could have happened to them.
     pub suspects: Vec<u32>,
     pub housekeeping: Housekeeping,
+    /// Size that the heap may have, if the one process of this VM has a limit.
+    pub memory_limit: Option<usize>,
     ready: VecDeque<u32>,
     chunks: Vec<Loaded>,
     /// Whether this VM runs native code; unknown until some is wanted.
@@ -284,6 +286,7 @@ impl VmData {
             generation: 0,
             suspects: Vec::new(),
             housekeeping: Housekeeping::default(),
+            memory_limit: None,
             ready: VecDeque::new(),
             chunks: Vec::new(),
             native: None,

@@ -7,6 +7,7 @@ use std::ptr::NonNull;
 
 use mlua::ffi;
 
+use crate::runtime::engine::raw::allocator::Account;
 use crate::runtime::engine::raw::{State, lua_State};
 
 /// The VM entered on this OS thread. At hand here, so that a host function need not ask Luau.
@@ -37,6 +38,7 @@ thread_local! {
 pub(super) struct Side {
     /// Further holds on values in the registry, by place: see [`Anchor::share`].
     holds: Vec<u32>,
+    pub(super) account: Account,
     /// Places of numbered strings in the registry, by number; zero: not there yet.
     numbered: Vec<c_int>,
 }
