@@ -505,3 +505,32 @@ fn code_that_cannot_be_suspended_ends_in_an_error() {
     let scheduler = SchedulerOptions { workers: 3, ..SchedulerOptions::default() };
     assert_eq!(run_on(scheduler, programs, true), Ok(Value::Nil));
 }
+
+/// A burst opens VMs beyond those that are kept; once they are empty and idle, they go.
+#[test]
+fn vms_that_a_burst_has_opened_are_given_back() {
+    let scheduler = SchedulerOptions { workers: 1, ..SchedulerOptions::default() };
+    let node = Node::start(Options { scheduler, ..Options::default() }).expect("starts");
+    node.add_host("app:host", HostKind::Processes, false).expect("new");
+    node.define("app:idle", "return { main = function() process.inbox():receive() end }")
+        .expect("compiles");
+    let main = r#"
+        local function main(n)
+            local pids, events = {}, process.events()
+            for i = 1, n do pids[i] = assert(process.spawn_monitored("app:idle", "app:host")) end
+            for _, pid in ipairs(pids) do process.send(pid, "end") end
+            for _ = 1, n do events:receive() end
+        end
+        return { main = main }"#;
+    node.define("app:main", main).expect("compiles");
+    let (_, ended) = node.spawn("app:main", "app:host", &[Value::Int(12_000)]).expect("starts");
+    ended.wait(LONG).expect("succeeds");
+    let opened = node.pool.len();
+    assert!(opened > 2, "{opened} VMs for 12,000 processes");
+
+    let begin = std::time::Instant::now();
+    while node.pool.len() > 2 {
+        assert!(begin.elapsed() < LONG, "{} VMs are still open", node.pool.len());
+        std::thread::yield_now();
+    }
+}

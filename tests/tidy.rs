@@ -16,6 +16,7 @@ const OWNERS: &[(&str, &[&str])] = &[
     ("fnv", &["src/system"]),
     ("indexmap", &["src/infra/transcoder", "src/app"]),
     ("jiff", &["src/infra"]),
+    ("libmimalloc_sys", &["src/main.rs"]),
     ("mimalloc", &["src/main.rs"]),
     ("mio", &["src/core/reactor", "src/core/scheduler"]),
     ("mlua", &["src/runtime"]),
@@ -27,6 +28,7 @@ const OWNERS: &[(&str, &[&str])] = &[
     ("serde", &["src/app"]),
     ("serde_json", &["src/app"]),
     ("serde_yaml", &["src/app"]),
+    ("sha2", &["src/app/pipeline"]),
     ("signal_hook", &["src/core/reactor"]),
     ("signal_hook_mio", &["src/core/reactor"]),
     ("slab", &["src/runtime/engine"]),
@@ -35,12 +37,13 @@ const OWNERS: &[(&str, &[&str])] = &[
 ];
 
 /// Where `unsafe` may stand, and what for. That each block has its `SAFETY:` is a lint of clippy's.
-const UNSAFE_FILES: [&str; 5] = [
+const UNSAFE_FILES: [&str; 6] = [
     "src/runtime/engine/raw.rs",       // calls into Luau
     "src/runtime/engine/mod.rs",       // how Luau calls a host function
     "src/runtime/engine/coroutine.rs", // how Luau calls its hooks
     "src/runtime/engine/vm.rs",        // a VM moves between workers; pointers of one slice
     "src/runtime/engine/channel.rs",   // what finalizers leave behind
+    "src/main.rs",                     // a call of the allocator's
 ];
 
 /// Longer files, each with the reason that its head gives.

@@ -18,7 +18,7 @@
 
 use std::sync::{Arc, OnceLock, Weak};
 
-use crate::app::infrastructure::{Infrastructure, LOGGER, MAILBOX, RELAY, TABLE};
+use crate::app::infrastructure::{CONFIG, Infrastructure, LOGGER, MAILBOX, RELAY, TABLE};
 use crate::core::blocking::Pool;
 use crate::core::dispatcher::Dispatcher;
 use crate::core::pid::PidGen;
@@ -140,7 +140,12 @@ struct RegistryComponent;
 component!(RegistryComponent, "registry", ["dispatcher"], |_, context| {
     let bus = need(context, &EventBus::KEY)?;
     let publisher: Arc<dyn Publisher> = Arc::new(RegistryEvents { bus: (*bus).clone() });
-    let settings = Settings { publisher: Some(publisher), ..Settings::default() };
+    let config = need(context, &CONFIG)?;
+    let mut settings = Settings { publisher: Some(publisher), ..Settings::default() };
+    if let Some(kinds) = config.get_list("registry.dispatch_internal_kinds") {
+        settings.internal_kinds =
+            kinds.iter().filter_map(Value::as_str).map(str::to_owned).collect();
+    }
     context.attach(&REGISTRY, Arc::new(Registry::new(settings)));
     Ok(())
 });

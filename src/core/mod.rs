@@ -2,6 +2,7 @@
 
 pub mod blocking;
 pub mod dispatcher;
+pub mod expansion;
 pub mod pid;
 pub mod process;
 pub mod reactor;

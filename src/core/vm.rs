@@ -4,7 +4,7 @@
 //! has it at a time; others reach it through its [`VmCell`]: post an event, wake it.
 
 use std::sync::Arc;
-use std::sync::atomic::{AtomicU64, AtomicUsize};
+use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
 
 use parking_lot::Mutex;
 
@@ -100,11 +100,15 @@ pub struct VmCell {
     pub(crate) armed: AtomicU64,
     /// Processes living in it.
     pub population: AtomicUsize,
+    /// Told apart from other VMs of this program; counted up from zero.
+    pub number: usize,
 }
 
 impl VmCell {
     pub fn new(incoming_max: usize) -> Arc<VmCell> {
+        static NUMBER: AtomicUsize = AtomicUsize::new(0);
         Arc::new(VmCell {
+            number: NUMBER.fetch_add(1, Ordering::Relaxed),
             state: VmState::new(),
             incoming: Mutex::new(Vec::new()),
             incoming_max,
@@ -114,6 +118,12 @@ impl VmCell {
             armed: AtomicU64::new(u64::MAX),
             population: AtomicUsize::new(0),
         })
+    }
+
+    /// Processes living in the VM.
+    #[inline]
+    pub fn population(&self) -> usize {
+        self.population.load(Ordering::Relaxed)
     }
 
     /// Puts the VM into its cell. Once, before the cell is shown to the scheduler.

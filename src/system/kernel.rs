@@ -14,7 +14,7 @@ use crate::infra::error::{Error, Result};
 use crate::infra::logger::Logger;
 use crate::infra::transcoder::wire::Wire;
 use crate::system::factory::Factory;
-use crate::system::host::Hosts;
+use crate::system::host::{Hosts, Seat};
 use crate::system::lifecycle::Lifecycle;
 use crate::system::spawn::{OnEnd, SpawnReply, SpawnRequest, Spawner, TerminalPort};
 use crate::system::topology::Topology;
@@ -53,7 +53,7 @@ impl Kernel {
             Ok(request) => match self.spawner.get().and_then(Weak::upgrade) {
                 Some(spawner) => spawner.spawn(request, reply),
                 None => {
-                    request.host.leave();
+                    request.host.leave(Seat::OUTSIDE);
                     reply(Err(Error::unavailable("the runtime is not started")));
                 }
             },
@@ -64,7 +64,7 @@ impl Kernel {
     fn request(&self, spawn: RootSpawn) -> Result<SpawnRequest> {
         let host = self.hosts.get(&spawn.host)?;
         let blueprint = self.factory.get(&spawn.source)?;
-        host.enter()?;
+        host.enter(Seat::OUTSIDE)?;
         Ok(SpawnRequest {
             blueprint,
             host,

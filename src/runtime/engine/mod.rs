@@ -16,16 +16,20 @@
 //! Host functions get a [`Cx`]. They return how many results they pushed, that they have suspended
 //! the coroutine, or an error to raise.
 
+pub mod addresses;
 pub mod channel;
 pub mod chunk;
 pub mod copy;
 pub mod coroutine;
 pub mod env;
 pub mod error;
+pub mod housekeeping;
 pub mod mail;
 pub mod news;
 pub mod process;
+pub mod queue;
 pub mod raw;
+pub mod recipes;
 pub mod select;
 pub mod slot;
 pub mod value;
@@ -84,7 +88,7 @@ unsafe extern "C-unwind" fn trampoline<F: Fn(&mut Cx) -> Ret + Copy + 'static>(
     let function: F = unsafe { std::mem::zeroed() };
     // SAFETY: Luau calls host functions with the running state.
     let l = unsafe { State::from_raw(raw) };
-    let mut cx = Cx { l, vm: VmPointer::of(l) };
+    let mut cx = Cx { l, vm: VmPointer::entered() };
     match function(&mut cx) {
         Ok(Done::Values(n)) => n,
         Ok(Done::Suspended) => l.break_here(),

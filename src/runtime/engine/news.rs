@@ -35,7 +35,7 @@ impl Cx {
     pub fn feed_waker(&mut self) -> Result<impl Fn(&Arc<Feed>) + Send + use<>, Raise> {
         let pid = self.self_pid();
         let vm = self.vm();
-        let cell = vm.cell().ok_or("no VM runs here")?;
+        let cell = vm.cell().ok_or("no VM runs here")?.clone();
         let scheduler = vm.kernel.scheduler.clone();
         Ok(move |feed: &Arc<Feed>| {
             cell.post(Incoming::News { pid, feed: feed.clone() });
@@ -85,13 +85,12 @@ impl VmData {
         let Some(subscription) = extra.subscriptions.iter_mut().find(is_it) else { return };
         feed.take(&mut subscription.waiting);
         let channel = subscription.channel;
-        let main = self.main;
         while self.has_event(channel)
             && let Some(receiver) = self.channels[channel].receivers.pop_front()
         {
-            self.take_event(main, channel);
-            let value = Slot::take(main);
-            self.received(receiver, channel, |l| value.push(l), true);
+            self.received(receiver, channel, true, |vm, l| {
+                vm.take_event(l, channel);
+            });
         }
     }
 

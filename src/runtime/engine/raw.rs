@@ -38,24 +38,53 @@ macro_rules! ffi {
     }};
 }
 
+/// The VM entered on this OS thread. At hand here, so that a host function need not ask Luau.
+#[derive(Clone, Copy)]
+struct Entered {
+    /// Its main thread; null outside of any VM, and while one is being closed.
+    main: *mut lua_State,
+    /// What [`VmPointer::install`] has put beside it; null before.
+    data: *mut c_void,
+    side: *mut Side,
+}
+
+impl Entered {
+    const NOWHERE: Entered = Entered {
+        main: std::ptr::null_mut(),
+        data: std::ptr::null_mut(),
+        side: std::ptr::null_mut(),
+    };
+}
+
 thread_local! {
-    /// Main thread of the VM entered on this OS thread; null outside of any.
-    static ENTERED: Cell<*mut lua_State> = const { Cell::new(std::ptr::null_mut()) };
+    static ENTERED: Cell<Entered> = const { Cell::new(Entered::NOWHERE) };
+}
+
+/// What this module keeps beside a state. Allocated on its own, because finalizers reach it; the state
+/// knows it as the datum of its allocator.
+#[derive(Default)]
+struct Side {
+    /// Further holds on values in the registry, by place: see [`Anchor::share`].
+    holds: Vec<u32>,
+    /// Places of numbered strings in the registry, by number; zero: not there yet.
+    numbered: Vec<c_int>,
 }
 
 /// Marks that a VM is entered on this OS thread; entering nests.
 pub struct Guard {
-    before: *mut lua_State,
+    before: Entered,
 }
 
 impl Guard {
     pub fn enter(main: State) -> Guard {
-        Guard { before: ENTERED.replace(main.0) }
+        let data = ffi!(ffi::lua_getthreaddata(main.0));
+        let entered = Entered { main: main.0, data, side: main.side() };
+        Guard { before: ENTERED.replace(entered) }
     }
 
     /// Inside, registry references are let go without touching the state: it is being closed.
     pub fn closing() -> Guard {
-        Guard { before: ENTERED.replace(std::ptr::null_mut()) }
+        Guard { before: ENTERED.replace(Entered::NOWHERE) }
     }
 }
 
@@ -74,10 +103,19 @@ pub struct Anchor {
 
 impl Drop for Anchor {
     fn drop(&mut self) {
-        let main = ENTERED.get();
-        if !main.is_null() {
+        let Entered { main, side, .. } = ENTERED.get();
+        if main.is_null() {
+            return;
+        }
+        // SAFETY: lives as long as the state, and only its worker reaches it; nobody else looks at it
+        // during this block.
+        let holds = unsafe { &mut (*side).holds };
+        match holds.get_mut(self.at as usize) {
+            Some(more) if *more > 0 => *more -= 1,
             // Writes a number into an existing slot of the registry: allowed in finalizers too.
-            ffi!(ffi::lua_unref(main, self.at));
+            _ => {
+                ffi!(ffi::lua_unref(main, self.at));
+            }
         }
     }
 }
@@ -87,6 +125,21 @@ impl Anchor {
     #[inline]
     pub fn push(&self, state: State) {
         ffi!(ffi::lua_rawgeti_(state.0, ffi::LUA_REGISTRYINDEX, self.at));
+    }
+
+    /// A second hold on the value, in the VM that is entered. Cheaper than a second anchor.
+    #[inline]
+    pub fn share(&self) -> Anchor {
+        let Entered { side, .. } = ENTERED.get();
+        assert!(!side.is_null(), "a value is shared inside its VM");
+        // SAFETY: as in `drop`.
+        let holds = unsafe { &mut (*side).holds };
+        let at = self.at as usize;
+        if holds.len() <= at {
+            holds.resize(at + 1, 0);
+        }
+        holds[at] += 1;
+        Anchor { at: self.at, _not_send: PhantomData }
     }
 }
 
@@ -163,14 +216,29 @@ impl State {
 
     /// A new Lua state whose memory comes from the global allocator. `None`: out of memory.
     pub fn create() -> Option<State> {
-        let state = ffi!(ffi::lua_newstate(allocate, std::ptr::null_mut()));
-        (!state.is_null()).then_some(State(state))
+        let side = Box::into_raw(Box::<Side>::default());
+        let state = ffi!(ffi::lua_newstate(allocate, side.cast()));
+        if state.is_null() {
+            // SAFETY: made above, and nobody has it.
+            drop(unsafe { Box::from_raw(side) });
+            return None;
+        }
+        Some(State(state))
+    }
+
+    fn side(self) -> *mut Side {
+        let mut datum = std::ptr::null_mut();
+        ffi!(ffi::lua_getallocf(self.0, &mut datum));
+        datum.cast()
     }
 
     /// Frees the state and everything in it.
     pub fn close(self) {
         let _guard = Guard::closing();
+        let side = self.side();
         ffi!(ffi::lua_close(self.0));
+        // SAFETY: made by `create`; finalizers do not reach it while the state is being closed.
+        drop(unsafe { Box::from_raw(side) });
     }
 
     pub fn open_library(self, open: CFunction) {
@@ -254,6 +322,20 @@ impl State {
             ffi::LUA_OK => Ok(()),
             _ => Err(Raised),
         }
+    }
+
+    /// Makes the state able to run native code. `false`: this machine cannot.
+    pub fn enable_native_code(self) -> bool {
+        if ffi!(ffi::luau_codegen_supported()) == 0 {
+            return false;
+        }
+        ffi!(ffi::luau_codegen_create(self.0));
+        true
+    }
+
+    /// Compiles the function at `index`, and those within it, to native code.
+    pub fn compile_native(self, index: c_int) {
+        ffi!(ffi::luau_codegen_compile(self.0, index));
     }
 
     // -- stack ------------------------------------------------------------------------------
@@ -379,6 +461,19 @@ impl State {
         Some(ffi!(std::slice::from_raw_parts(start.cast::<u8>(), len)))
     }
 
+    /// The bytes of a string, as [`State::bytes`] gives them, and its number: what the function set
+    /// with [`State::set_numbering`] said of it, once.
+    #[inline]
+    pub fn bytes_and_atom<'a>(self, index: c_int) -> (&'a [u8], Option<u16>) {
+        let (mut len, mut atom) = (0, 0);
+        let start = ffi!(ffi::lua_tolstringatom(self.0, index, &mut len, &mut atom));
+        if start.is_null() {
+            return (&[], None);
+        }
+        let bytes = ffi!(std::slice::from_raw_parts(start.cast::<u8>(), len));
+        (bytes, u16::try_from(atom).ok())
+    }
+
     /// Address of a string, table or other object: its identity while it lives.
     #[inline]
     pub fn address(self, index: c_int) -> usize {
@@ -418,6 +513,27 @@ impl State {
     #[inline]
     pub fn push_str(self, text: &str) {
         self.push_bytes(text.as_bytes());
+    }
+
+    /// Pushes the string with this number, which is always the same; in the VM that is entered.
+    #[inline]
+    pub fn push_numbered(self, number: u16, text: &[u8]) {
+        let Entered { side, .. } = ENTERED.get();
+        assert!(!side.is_null(), "a string is pushed inside its VM");
+        // SAFETY: as in `Anchor::drop`; Luau, which is called below, does not reach this list.
+        let numbered = unsafe { &mut (*side).numbered };
+        if let Some(&at) = numbered.get(number as usize)
+            && at != 0
+        {
+            ffi!(ffi::lua_rawgeti_(self.0, ffi::LUA_REGISTRYINDEX, at));
+            return;
+        }
+        self.push_bytes(text);
+        if numbered.len() <= number as usize {
+            numbered.resize(number as usize + 1, 0);
+        }
+        // Kept as long as the state lives.
+        numbered[number as usize] = ffi!(ffi::lua_ref(self.0, -1));
     }
 
     /// A host function; `name` shows in traces.
@@ -676,6 +792,11 @@ impl State {
         ffi!(ffi::lua_gc(self.0, ffi::LUA_GCSETGOAL, percent));
     }
 
+    /// Goes on with a collection, by about so many KiB. `true`: it has come to its end.
+    pub fn collect_step(self, kib: c_int) -> bool {
+        ffi!(ffi::lua_gc(self.0, ffi::LUA_GCSTEP, kib)) != 0
+    }
+
     pub fn collect(self) {
         ffi!(ffi::lua_gc(self.0, ffi::LUA_GCCOLLECT, 0));
     }
@@ -686,6 +807,13 @@ impl State {
         hook: unsafe extern "C-unwind" fn(*mut lua_State, *mut ffi::lua_Debug),
     ) {
         ffi!((*ffi::lua_callbacks(self.0)).debuginterrupt = Some(hook));
+    }
+
+    /// Sets the function that numbers strings; `None` from it leaves a string without number.
+    pub fn set_numbering<F: Fn(&[u8]) -> Option<u16> + Copy + 'static>(self, number: F) {
+        const { assert!(std::mem::size_of::<F>() == 0, "a numbering captures nothing") };
+        let _ = number;
+        ffi!((*ffi::lua_callbacks(self.0)).useratom = Some(atom_of::<F>));
     }
 
     /// The switch that interrupts this VM.
@@ -751,6 +879,18 @@ where
     // SAFETY: as in `wrapped`.
     let after: A = unsafe { std::mem::zeroed() };
     after(State(raw))
+}
+
+/// Luau asks once for each string whose number somebody wants to know.
+unsafe extern "C-unwind" fn atom_of<F: Fn(&[u8]) -> Option<u16> + Copy + 'static>(
+    _: *mut lua_State,
+    text: *const c_char,
+    len: usize,
+) -> i16 {
+    // SAFETY: `F` has no size, so there is nothing to initialise; Luau passes a string of its own.
+    let (number, text) =
+        unsafe { (std::mem::zeroed::<F>(), std::slice::from_raw_parts(text.cast::<u8>(), len)) };
+    number(text).and_then(|number| i16::try_from(number).ok()).unwrap_or(-1)
 }
 
 pub type InterruptHandler = unsafe extern "C-unwind" fn(*mut lua_State, c_int);
@@ -826,15 +966,18 @@ impl<T> VmPointer<T> {
     /// Moves `value` to a fixed place and remembers the place in `main`.
     pub fn install(main: State, value: T) -> VmPointer<T> {
         let place = NonNull::from(Box::leak(Box::new(value)));
-        ffi!(ffi::lua_setthreaddata(main.0, place.as_ptr().cast()));
+        let data = place.as_ptr().cast();
+        ffi!(ffi::lua_setthreaddata(main.0, data));
+        let entered = ENTERED.get();
+        assert!(entered.main == main.0, "data is installed inside its VM");
+        ENTERED.set(Entered { data, ..entered });
         VmPointer(place)
     }
 
-    /// The data of the VM that `state` belongs to.
+    /// The data of the VM that is entered.
     #[inline]
-    pub fn of(state: State) -> VmPointer<T> {
-        let main = ffi!(ffi::lua_mainthread(state.0));
-        let data = ffi!(ffi::lua_getthreaddata(main)).cast::<T>();
+    pub fn entered() -> VmPointer<T> {
+        let data = ENTERED.get().data.cast::<T>();
         debug_assert!(!data.is_null(), "a host function runs in a VM without data");
         // SAFETY: `install` has put a pointer there before any host function could run.
         VmPointer(unsafe { NonNull::new_unchecked(data) })

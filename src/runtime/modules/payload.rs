@@ -115,11 +115,11 @@ fn message_payload(cx: &mut Cx) -> Ret {
         let payload = &mut message.mail.payload;
         payload.unpack(l);
         match payload {
-            Payload::One(slot) => l.push_userdata(PayloadObject { slot: slot.share(l) }),
+            Payload::One(slot) => l.push_userdata(PayloadObject { slot: slot.share() }),
             Payload::Many(slots) => {
                 l.new_table(slots.len(), 0);
                 for (n, slot) in slots.iter().enumerate() {
-                    l.push_userdata(PayloadObject { slot: slot.share(l) });
+                    l.push_userdata(PayloadObject { slot: slot.share() });
                     l.raw_set_index(-2, n + 1);
                 }
             }
