@@ -22,7 +22,7 @@ const OWNERS: &[(&str, &[&str])] = &[
     ("mlua", &["src/runtime"]),
     ("parking_lot", &["src"]),
     ("regex", &["src/core/registry"]),
-    ("rustc_hash", &["src/core", "src/runtime/engine"]),
+    ("rustc_hash", &["src/core", "src/infra/transcoder", "src/runtime/engine"]),
     ("rustix", &["src/core/reactor", "src/infra/logger", "src/services/terminal.rs"]),
     ("saphyr_parser", &["src/app/project"]),
     ("serde", &["src/app"]),
@@ -37,13 +37,15 @@ const OWNERS: &[(&str, &[&str])] = &[
 ];
 
 /// Where `unsafe` may stand, and what for. That each block has its `SAFETY:` is a lint of clippy's.
-const UNSAFE_FILES: [&str; 6] = [
-    "src/runtime/engine/raw.rs",       // calls into Luau
-    "src/runtime/engine/mod.rs",       // how Luau calls a host function
-    "src/runtime/engine/coroutine.rs", // how Luau calls its hooks
-    "src/runtime/engine/vm.rs",        // a VM moves between workers; pointers of one slice
-    "src/runtime/engine/channel.rs",   // what finalizers leave behind
-    "src/main.rs",                     // a call of the allocator's
+const UNSAFE_FILES: [&str; 8] = [
+    "src/runtime/engine/raw.rs",           // calls into Luau
+    "src/runtime/engine/raw/allocator.rs", // memory for them
+    "src/runtime/engine/raw/entered.rs",   // what lies beside a state
+    "src/runtime/engine/mod.rs",           // how Luau calls a host function
+    "src/runtime/engine/coroutine.rs",     // how Luau calls its hooks
+    "src/runtime/engine/vm.rs",            // a VM moves between workers; pointers of one slice
+    "src/runtime/engine/channel.rs",       // what finalizers leave behind
+    "src/main.rs",                         // a call of the allocator's
 ];
 
 /// Longer files, each with the reason that its head gives.

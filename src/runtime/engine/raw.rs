@@ -20,9 +20,7 @@
 //! 4. Finalizers of userdata run during garbage collection, inside almost any wrapper: they touch
 //!    nothing but the value that dies and the registry, see [`Anchor`].
 
-use std::cell::Cell;
 use std::ffi::{CStr, c_char, c_int, c_void};
-use std::marker::PhantomData;
 use std::ptr::NonNull;
 
 use mlua::ffi;
@@ -38,110 +36,13 @@ macro_rules! ffi {
     }};
 }
 
-/// The VM entered on this OS thread. At hand here, so that a host function need not ask Luau.
-#[derive(Clone, Copy)]
-struct Entered {
-    /// Its main thread; null outside of any VM, and while one is being closed.
-    main: *mut lua_State,
-    /// What [`VmPointer::install`] has put beside it; null before.
-    data: *mut c_void,
-    side: *mut Side,
-}
+mod allocator;
+mod entered;
 
-impl Entered {
-    const NOWHERE: Entered = Entered {
-        main: std::ptr::null_mut(),
-        data: std::ptr::null_mut(),
-        side: std::ptr::null_mut(),
-    };
-}
+pub use entered::{Anchor, Guard, VmPointer};
 
-thread_local! {
-    static ENTERED: Cell<Entered> = const { Cell::new(Entered::NOWHERE) };
-}
-
-/// What this module keeps beside a state. Allocated on its own, because finalizers reach it; the state
-/// knows it as the datum of its allocator.
-#[derive(Default)]
-struct Side {
-    /// Further holds on values in the registry, by place: see [`Anchor::share`].
-    holds: Vec<u32>,
-    /// Places of numbered strings in the registry, by number; zero: not there yet.
-    numbered: Vec<c_int>,
-}
-
-/// Marks that a VM is entered on this OS thread; entering nests.
-pub struct Guard {
-    before: Entered,
-}
-
-impl Guard {
-    pub fn enter(main: State) -> Guard {
-        let data = ffi!(ffi::lua_getthreaddata(main.0));
-        let entered = Entered { main: main.0, data, side: main.side() };
-        Guard { before: ENTERED.replace(entered) }
-    }
-
-    /// Inside, registry references are let go without touching the state: it is being closed.
-    pub fn closing() -> Guard {
-        Guard { before: ENTERED.replace(Entered::NOWHERE) }
-    }
-}
-
-impl Drop for Guard {
-    fn drop(&mut self) {
-        ENTERED.set(self.before);
-    }
-}
-
-/// A value kept alive in the registry of the VM that is entered. Let go when dropped.
-pub struct Anchor {
-    at: c_int,
-    /// A reference belongs to one VM, hence to whoever runs it.
-    _not_send: PhantomData<*const ()>,
-}
-
-impl Drop for Anchor {
-    fn drop(&mut self) {
-        let Entered { main, side, .. } = ENTERED.get();
-        if main.is_null() {
-            return;
-        }
-        // SAFETY: lives as long as the state, and only its worker reaches it; nobody else looks at it
-        // during this block.
-        let holds = unsafe { &mut (*side).holds };
-        match holds.get_mut(self.at as usize) {
-            Some(more) if *more > 0 => *more -= 1,
-            // Writes a number into an existing slot of the registry: allowed in finalizers too.
-            _ => {
-                ffi!(ffi::lua_unref(main, self.at));
-            }
-        }
-    }
-}
-
-impl Anchor {
-    /// Puts the value onto the stack of `state`.
-    #[inline]
-    pub fn push(&self, state: State) {
-        ffi!(ffi::lua_rawgeti_(state.0, ffi::LUA_REGISTRYINDEX, self.at));
-    }
-
-    /// A second hold on the value, in the VM that is entered. Cheaper than a second anchor.
-    #[inline]
-    pub fn share(&self) -> Anchor {
-        let Entered { side, .. } = ENTERED.get();
-        assert!(!side.is_null(), "a value is shared inside its VM");
-        // SAFETY: as in `drop`.
-        let holds = unsafe { &mut (*side).holds };
-        let at = self.at as usize;
-        if holds.len() <= at {
-            holds.resize(at + 1, 0);
-        }
-        holds[at] += 1;
-        Anchor { at: self.at, _not_send: PhantomData }
-    }
-}
+use allocator::allocate;
+use entered::Side;
 
 /// Types of Lua values, as far as the engine tells them apart.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -216,29 +117,22 @@ impl State {
 
     /// A new Lua state whose memory comes from the global allocator. `None`: out of memory.
     pub fn create() -> Option<State> {
-        let side = Box::into_raw(Box::<Side>::default());
+        let side = Side::new();
         let state = ffi!(ffi::lua_newstate(allocate, side.cast()));
         if state.is_null() {
-            // SAFETY: made above, and nobody has it.
-            drop(unsafe { Box::from_raw(side) });
+            Side::free(side);
             return None;
         }
         Some(State(state))
     }
 
-    fn side(self) -> *mut Side {
-        let mut datum = std::ptr::null_mut();
-        ffi!(ffi::lua_getallocf(self.0, &mut datum));
-        datum.cast()
-    }
-
     /// Frees the state and everything in it.
     pub fn close(self) {
         let _guard = Guard::closing();
-        let side = self.side();
+        let side = Side::of(self);
         ffi!(ffi::lua_close(self.0));
-        // SAFETY: made by `create`; finalizers do not reach it while the state is being closed.
-        drop(unsafe { Box::from_raw(side) });
+        // Finalizers do not reach it while the state is being closed.
+        Side::free(side);
     }
 
     pub fn open_library(self, open: CFunction) {
@@ -515,27 +409,6 @@ impl State {
         self.push_bytes(text.as_bytes());
     }
 
-    /// Pushes the string with this number, which is always the same; in the VM that is entered.
-    #[inline]
-    pub fn push_numbered(self, number: u16, text: &[u8]) {
-        let Entered { side, .. } = ENTERED.get();
-        assert!(!side.is_null(), "a string is pushed inside its VM");
-        // SAFETY: as in `Anchor::drop`; Luau, which is called below, does not reach this list.
-        let numbered = unsafe { &mut (*side).numbered };
-        if let Some(&at) = numbered.get(number as usize)
-            && at != 0
-        {
-            ffi!(ffi::lua_rawgeti_(self.0, ffi::LUA_REGISTRYINDEX, at));
-            return;
-        }
-        self.push_bytes(text);
-        if numbered.len() <= number as usize {
-            numbered.resize(number as usize + 1, 0);
-        }
-        // Kept as long as the state lives.
-        numbered[number as usize] = ffi!(ffi::lua_ref(self.0, -1));
-    }
-
     /// A host function; `name` shows in traces.
     pub fn push_function(self, function: CFunction, name: &'static CStr) {
         ffi!(ffi::lua_pushcfunctiond(self.0, function, name.as_ptr()));
@@ -698,7 +571,7 @@ impl State {
     pub fn anchor(self) -> Anchor {
         let at = ffi!(ffi::lua_ref(self.0, -1));
         self.pop(1);
-        Anchor { at, _not_send: PhantomData }
+        Anchor::at(at)
     }
 
     // -- functions --------------------------------------------------------------------------
@@ -924,90 +797,6 @@ unsafe extern "C" fn finalize<T: Tagged>(_state: *mut lua_State, place: *mut c_v
     // SAFETY: Luau calls this once for each userdata of this tag, which `push_userdata` wrote.
     unsafe { place.cast::<T>().drop_in_place() };
 }
-
-/// The state's allocator: Rust's own, so that the program has one heap.
-unsafe extern "C" fn allocate(
-    _data: *mut c_void,
-    block: *mut c_void,
-    old: usize,
-    new: usize,
-) -> *mut c_void {
-    use std::alloc::{Layout, alloc, dealloc, realloc};
-    let layout = |size: usize| Layout::from_size_align(size, 16).ok();
-    match (block.is_null(), new) {
-        (true, 0) => std::ptr::null_mut(),
-        (true, _) => match layout(new) {
-            // SAFETY: the size is not zero.
-            Some(layout) => unsafe { alloc(layout) }.cast(),
-            None => std::ptr::null_mut(),
-        },
-        (false, 0) => {
-            if let Some(layout) = layout(old) {
-                // SAFETY: Luau passes a block of ours with the size it was allocated with.
-                unsafe { dealloc(block.cast(), layout) };
-            }
-            std::ptr::null_mut()
-        }
-        (false, _) => match layout(old) {
-            // SAFETY: as above; the new size is not zero.
-            Some(layout) => unsafe { realloc(block.cast(), layout, new) }.cast(),
-            None => std::ptr::null_mut(),
-        },
-    }
-}
-
-/// The running VM's data as the engine keeps it beside the state.
-///
-/// Host functions reach it through a pointer in the main thread's data slot, because one function
-/// serves all processes of a VM.
-pub struct VmPointer<T>(NonNull<T>);
-
-impl<T> VmPointer<T> {
-    /// Moves `value` to a fixed place and remembers the place in `main`.
-    pub fn install(main: State, value: T) -> VmPointer<T> {
-        let place = NonNull::from(Box::leak(Box::new(value)));
-        let data = place.as_ptr().cast();
-        ffi!(ffi::lua_setthreaddata(main.0, data));
-        let entered = ENTERED.get();
-        assert!(entered.main == main.0, "data is installed inside its VM");
-        ENTERED.set(Entered { data, ..entered });
-        VmPointer(place)
-    }
-
-    /// The data of the VM that is entered.
-    #[inline]
-    pub fn entered() -> VmPointer<T> {
-        let data = ENTERED.get().data.cast::<T>();
-        debug_assert!(!data.is_null(), "a host function runs in a VM without data");
-        // SAFETY: `install` has put a pointer there before any host function could run.
-        VmPointer(unsafe { NonNull::new_unchecked(data) })
-    }
-
-    /// The data. The borrow must end before Lua code runs again: host functions that call back
-    /// into Lua, and the loop that resumes coroutines, fetch it anew afterwards.
-    #[inline]
-    pub fn get<'a>(self) -> &'a mut T {
-        let mut place = self.0;
-        ffi!(place.as_mut())
-    }
-
-    /// Takes the data out again, before the state is closed.
-    ///
-    /// # Safety
-    /// No other pointer to it may be used after this.
-    pub unsafe fn take(self) -> Box<T> {
-        // SAFETY: made by `install` from a box; the caller vouches that it is the last use.
-        unsafe { Box::from_raw(self.0.as_ptr()) }
-    }
-}
-
-impl<T> Clone for VmPointer<T> {
-    fn clone(&self) -> Self {
-        *self
-    }
-}
-
-impl<T> Copy for VmPointer<T> {}
 
 /// Standard libraries of Luau that the sandbox starts from.
 pub mod libraries {
