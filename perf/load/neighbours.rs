@@ -64,7 +64,7 @@ const NEIGHBOURS: &[Neighbour] = &[
         suspends: false,
     },
     Neighbour {
-        name: "pattern match 30 ms",
+        name: "pattern match, quadratic",
         body: "string.find(string.rep('a', 1000), 'a-b')",
         suspends: false,
     },

@@ -1,7 +1,9 @@
 //! Phase 1 of the boot: what has to be there before any component loads.
 
 use std::sync::Arc;
+use std::time::Duration;
 
+use crate::core::blocking::Pool;
 use crate::core::pid::NodeId;
 use crate::core::process::ProcessTable;
 use crate::core::relay::router::NoRoute;
@@ -9,7 +11,8 @@ use crate::core::relay::{self, Mailbox, Router};
 use crate::core::scheduler::{Options as SchedulerOptions, Scheduler};
 use crate::infra::app_context::{AppContext, Key};
 use crate::infra::clock::Clock;
-use crate::infra::error::Result;
+use crate::infra::config::Config;
+use crate::infra::error::{Error, Result};
 use crate::infra::event_bus::EventBus;
 use crate::infra::logger::Logger;
 
@@ -24,6 +27,8 @@ pub struct Options {
     pub lane_max: usize,
     pub logger: Logger,
     pub clock: Clock,
+    /// For components that have settings of their own.
+    pub config: Arc<Config>,
 }
 
 impl Default for Options {
@@ -34,20 +39,30 @@ impl Default for Options {
             lane_max: LANE_MAX,
             logger: Logger::silent(),
             clock: Clock::real(),
+            config: Arc::default(),
         }
     }
 }
 
-/// Event bus, logger, scheduler and relay, attached to a context of their own.
+/// Threads for work of processes that blocks.
+const BLOCKING_THREADS: usize = 4;
+/// How long the end waits for such work, which nobody wants any more.
+const BLOCKING_PATIENCE: Duration = Duration::from_secs(1);
+
+/// Settings, event bus, logger, scheduler, relay and threads for work that blocks, attached to a
+/// context of their own.
 pub struct Infrastructure {
     pub context: AppContext,
     pub bus: EventBus,
     pub logger: Logger,
     pub relay: Arc<relay::Node>,
     pub scheduler: Scheduler,
+    pub blocking: Arc<Pool>,
+    pub changes: Arc<Pool>,
     pub node_name: String,
 }
 
+pub const CONFIG: Key<Config> = Key::new("config");
 pub const LOGGER: Key<Logger> = Key::new("logger");
 pub const TABLE: Key<ProcessTable> = Key::new("process_table");
 pub const RELAY: Key<relay::Node> = Key::new("relay");
@@ -57,8 +72,11 @@ impl Infrastructure {
     /// Starts the workers and the event bus. Nothing runs on them yet.
     pub fn start(options: Options) -> Result<Infrastructure> {
         let context = AppContext::new();
-        let bus = EventBus::start()?;
-        let scheduler = Scheduler::start(options.scheduler, options.clock)?;
+        let failed = |cause| Error::internal("failed to start runtime services").with_source(cause);
+        let bus = EventBus::start().map_err(failed)?;
+        let scheduler = Scheduler::start(options.scheduler, options.clock)
+            .inspect_err(|_| bus.stop())
+            .map_err(failed)?;
         let handle = scheduler.handle().clone();
         let table = Arc::new(ProcessTable::new());
         let node = match options.node_name.as_str() {
@@ -68,6 +86,7 @@ impl Infrastructure {
         let relay = Arc::new(relay::Node::new(node, table.clone(), handle.clone()));
         let router = Router::new(relay.clone(), Box::new(NoRoute), Box::new(NoRoute));
         let mailbox = Arc::new(Mailbox::new(router, handle.workers(), options.lane_max));
+        context.attach(&CONFIG, options.config);
         context.attach(&EventBus::KEY, Arc::new(bus.clone()));
         context.attach(&LOGGER, Arc::new(options.logger.clone()));
         context.attach(&TABLE, table);
@@ -79,6 +98,8 @@ impl Infrastructure {
             logger: options.logger,
             relay,
             scheduler,
+            blocking: Arc::new(Pool::new("wippy-blocking", BLOCKING_THREADS)),
+            changes: Arc::new(Pool::new("wippy-changes", 1)),
             node_name: options.node_name,
         })
     }
@@ -87,6 +108,8 @@ impl Infrastructure {
     pub fn stop(&mut self) {
         self.relay.close();
         self.scheduler.stop();
+        self.changes.close(BLOCKING_PATIENCE);
+        self.blocking.close(BLOCKING_PATIENCE);
         self.bus.stop();
     }
 }

@@ -21,46 +21,55 @@ pub struct HostId(u32);
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub struct NodeId(u32);
 
-#[derive(Default)]
-struct Names {
-    texts: Vec<&'static str>,
-    ids: FxHashMap<&'static str, u32>,
+/// Texts by number, in chunks that double and never move: reading one takes no lock.
+static TEXTS: [OnceLock<Box<[OnceLock<&'static str>]>>; CHUNKS] =
+    [const { OnceLock::new() }; CHUNKS];
+/// Numbers by text. Looked up when a text is parsed, written when a host is registered.
+static NUMBERS: RwLock<Option<FxHashMap<&'static str, u32>>> = RwLock::new(None);
+
+const CHUNKS: usize = 24;
+const FIRST_CHUNK: u32 = 64;
+
+/// The chunk of a number, its length, and the place in it.
+fn place(id: u32) -> (usize, usize, usize) {
+    let chunk = ((id / FIRST_CHUNK) + 1).ilog2();
+    let begins = FIRST_CHUNK * ((1 << chunk) - 1);
+    (chunk as usize, (FIRST_CHUNK << chunk) as usize, (id - begins) as usize)
 }
 
-static NAMES: RwLock<Option<Names>> = RwLock::new(None);
-
 fn intern(text: &str) -> u32 {
-    if let Some(id) = find(text) {
+    if let Some(id) = find(text.as_bytes()) {
         return id;
     }
-    let mut guard = NAMES.write();
-    let names = guard.get_or_insert_with(|| {
-        // Id 0 is the empty name: no host, and the local node.
-        Names { texts: vec![""], ids: FxHashMap::from_iter([("", 0)]) }
-    });
-    if let Some(&id) = names.ids.get(text) {
+    let mut guard = NUMBERS.write();
+    let numbers = guard.get_or_insert_default();
+    if let Some(&id) = numbers.get(text) {
         return id;
     }
-    let id = u32::try_from(names.texts.len()).expect("fewer than 2^32 hosts and nodes");
+    // Number 0 is the empty name: no host, and the local node.
+    let id = u32::try_from(numbers.len() + 1).expect("fewer than 2^29 hosts and nodes");
     // Kept for the life of the program: hosts are entries, there are few.
     let text: &'static str = Box::leak(text.to_owned().into_boxed_str());
-    names.texts.push(text);
-    names.ids.insert(text, id);
+    let (chunk, len, at) = place(id);
+    let chunk = TEXTS[chunk].get_or_init(|| (0..len).map(|_| OnceLock::new()).collect());
+    // Nobody has set it: numbers are given once, under the lock.
+    let _ = chunk[at].set(text);
+    numbers.insert(text, id);
     id
 }
 
-fn find(text: &str) -> Option<u32> {
+fn find(text: &[u8]) -> Option<u32> {
     if text.is_empty() {
         return Some(0);
     }
-    NAMES.read().as_ref()?.ids.get(text).copied()
+    let text = std::str::from_utf8(text).ok()?;
+    NUMBERS.read().as_ref()?.get(text).copied()
 }
 
 fn name(id: u32) -> &'static str {
-    if id == 0 {
-        return "";
-    }
-    NAMES.read().as_ref().map_or("", |names| names.texts[id as usize])
+    let (chunk, _, at) = place(id);
+    let text = TEXTS[chunk].get().and_then(|chunk| chunk[at].get());
+    text.copied().unwrap_or_default()
 }
 
 impl HostId {
@@ -74,7 +83,7 @@ impl HostId {
 
     /// The id of a host somebody registered before.
     pub fn find(text: &str) -> Option<HostId> {
-        find(text).map(HostId)
+        find(text.as_bytes()).map(HostId)
     }
 
     pub fn as_str(self) -> &'static str {
@@ -91,7 +100,7 @@ impl NodeId {
     }
 
     pub fn find(text: &str) -> Option<NodeId> {
-        find(text).map(NodeId)
+        find(text.as_bytes()).map(NodeId)
     }
 
     pub fn as_str(self) -> &'static str {
@@ -139,36 +148,65 @@ impl Pid {
 }
 
 /// A PID as text in a fixed buffer (longer names spill to the heap).
-pub struct PidText(smallvec::SmallVec<[u8; 64]>);
+pub struct PidText {
+    buffer: [u8; PidText::SHORT],
+    len: usize,
+    /// Set if the buffer is too short.
+    long: Option<Vec<u8>>,
+}
 
 impl PidText {
+    const SHORT: usize = 64;
+    /// `{`, `@`, `|0x`, sixteen digits, `}`.
+    const AROUND: usize = 22;
+
     fn new(pid: Pid) -> PidText {
-        let mut out = smallvec::SmallVec::new();
-        out.push(b'{');
+        let (node, host) = (pid.node.as_str(), pid.host.as_str());
+        let mut text = PidText { buffer: [0; PidText::SHORT], len: 0, long: None };
+        if node.len() + host.len() + PidText::AROUND > PidText::SHORT {
+            text.long = Some(Vec::with_capacity(node.len() + host.len() + PidText::AROUND));
+        }
+        text.push(b"{");
         if pid.node != NodeId::LOCAL {
-            out.extend_from_slice(pid.node.as_str().as_bytes());
-            out.push(b'@');
+            text.push(node.as_bytes());
+            text.push(b"@");
         }
-        out.extend_from_slice(pid.host.as_str().as_bytes());
-        out.push(b'|');
+        text.push(host.as_bytes());
+        text.push(b"|");
         if pid.uniq != 0 {
-            out.extend_from_slice(b"0x");
             let digits = ((67 - pid.uniq.leading_zeros() as usize) / 4).max(5);
-            for i in (0..digits).rev() {
-                let nibble = if i >= 16 { 0 } else { (pid.uniq >> (4 * i)) & 0xf };
-                out.push(b"0123456789abcdef"[nibble as usize]);
+            let mut hex = *b"0x00000000000000000";
+            for (i, digit) in hex[2..2 + digits].iter_mut().rev().enumerate() {
+                let shift = 4 * i as u32;
+                let nibble = pid.uniq.checked_shr(shift).unwrap_or_default() & 0xf;
+                *digit = b"0123456789abcdef"[nibble as usize];
             }
+            text.push(&hex[..2 + digits]);
         }
-        out.push(b'}');
-        PidText(out)
+        text.push(b"}");
+        text
+    }
+
+    #[inline]
+    fn push(&mut self, bytes: &[u8]) {
+        match &mut self.long {
+            None => {
+                self.buffer[self.len..self.len + bytes.len()].copy_from_slice(bytes);
+                self.len += bytes.len();
+            }
+            Some(long) => long.extend_from_slice(bytes),
+        }
     }
 
     pub fn as_bytes(&self) -> &[u8] {
-        &self.0
+        match &self.long {
+            None => &self.buffer[..self.len],
+            Some(long) => long,
+        }
     }
 
     pub fn as_str(&self) -> &str {
-        std::str::from_utf8(&self.0).expect("names are text and digits are ASCII")
+        std::str::from_utf8(self.as_bytes()).expect("names are text and digits are ASCII")
     }
 }
 
@@ -249,10 +287,41 @@ impl PidGen {
         self.node
     }
 
+    /// The next PID, for whoever makes few.
     pub fn next(&self, host: HostId) -> Pid {
         // Relaxed: the numbers must differ, nothing else hangs on their order.
         Pid { uniq: self.next.fetch_add(1, Ordering::Relaxed), host, node: self.node }
     }
+
+    /// The next PID out of the caller's own block, which is filled up when it is empty.
+    #[inline]
+    pub fn next_of(&self, block: &mut PidBlock, host: HostId) -> Pid {
+        if block.next == block.end {
+            let given = self.next.load(Ordering::Relaxed);
+            let size = (given / PidBlock::ONE_BY_ONE).clamp(1, PidBlock::MAX);
+            block.next = self.next.fetch_add(size, Ordering::Relaxed);
+            block.end = block.next + size;
+        }
+        let uniq = block.next;
+        block.next += 1;
+        Pid { uniq, host, node: self.node }
+    }
+}
+
+/// Numbers of PIDs set aside for one VM: the counter is shared by all workers, and one that each
+/// spawn had to write would be the busiest word of the machine.
+///
+/// The first thousands are handed out one by one, so that small programs see dense numbers.
+#[derive(Debug, Default)]
+pub struct PidBlock {
+    next: u64,
+    end: u64,
+}
+
+impl PidBlock {
+    /// Numbers in a block at most.
+    pub const MAX: u64 = 64;
+    const ONE_BY_ONE: u64 = 4096;
 }
 
 /// The sender `{|topology}`: events the runtime sends in its own name.

@@ -1,7 +1,7 @@
 //! The process table: which PIDs are alive, where they live, who watches them.
 //!
-//! Sharded by the PID's number, so that workers rarely meet; the number is a counter, so neighbours
-//! in time land on different shards. A shard's lock is held for a look-up and a push, never across
+//! Sharded by the PID's number, so that workers rarely meet: numbers are given to VMs in blocks, and
+//! the numbers of a block lie in one shard. A shard's lock is held for a look-up and a push, never across
 //! Lua, and may be taken inside a lane's lock; inside it only a VM's event queue is locked.
 //!
 //! A process is alive from [`ProcessTable::insert`] to [`ProcessTable::remove`]: both happen on the
@@ -12,9 +12,9 @@ use std::sync::Arc;
 
 use parking_lot::Mutex;
 use rustc_hash::FxHashMap;
+use smallvec::SmallVec;
 
-use crate::core::pid::{HostId, Pid};
-use crate::core::registry::EntryId;
+use crate::core::pid::{HostId, Pid, PidBlock};
 use crate::core::relay::package::{Package, Refusal, Refused};
 use crate::core::vm::{Event, VmCell};
 
@@ -24,10 +24,15 @@ pub struct Control {
     pub vm: Arc<VmCell>,
     /// The process that spawned it; `Pid::NONE` for roots.
     pub parent: Pid,
-    /// The registry entry it runs.
-    pub source: EntryId,
-    /// Who gets an EXIT when it ends, in order of asking.
-    pub watchers: Vec<Pid>,
+    /// Who gets an EXIT when it ends, in order of asking. Mostly nobody, or the parent.
+    pub watchers: SmallVec<[Pid; 1]>,
+    /// What most processes do not have.
+    bonds: Option<Box<Bonds>>,
+}
+
+/// Links and names of a process.
+#[derive(Default)]
+pub struct Bonds {
     /// Both directions of each link are kept, one at each end.
     pub links: Vec<Pid>,
     /// Names registered for it, released when it ends.
@@ -35,22 +40,35 @@ pub struct Control {
 }
 
 impl Control {
-    pub fn new(pid: Pid, vm: Arc<VmCell>, source: EntryId) -> Control {
-        Control {
-            pid,
-            vm,
-            parent: Pid::NONE,
-            source,
-            watchers: Vec::new(),
-            links: Vec::new(),
-            names: Vec::new(),
-        }
+    pub fn new(pid: Pid, vm: Arc<VmCell>) -> Control {
+        Control { pid, vm, parent: Pid::NONE, watchers: SmallVec::new(), bonds: None }
+    }
+
+    pub fn links(&self) -> &[Pid] {
+        self.bonds.as_ref().map_or(&[], |bonds| &bonds.links)
+    }
+
+    pub fn names(&self) -> &[Arc<str>] {
+        self.bonds.as_ref().map_or(&[], |bonds| &bonds.names)
+    }
+
+    /// Links and names, to be added to.
+    pub fn bonds(&mut self) -> &mut Bonds {
+        self.bonds.get_or_insert_default()
+    }
+
+    /// Links and names, if it has any: to take some away.
+    pub fn bonds_mut(&mut self) -> Option<&mut Bonds> {
+        self.bonds.as_deref_mut()
     }
 }
 
 const SHARDS: usize = 64;
+/// A shard with room for fewer processes than this keeps it.
+const SHARD_KEPT: usize = 1024;
 
-type Shard = Mutex<FxHashMap<u64, Control>>;
+/// Boxed: half of a hash table is empty places.
+type Shard = Mutex<FxHashMap<u64, Box<Control>>>;
 
 /// All live processes of this node.
 pub struct ProcessTable {
@@ -69,17 +87,24 @@ impl ProcessTable {
     }
 
     fn shard(&self, pid: Pid) -> &Shard {
-        &self.shards[pid.uniq() as usize % SHARDS]
+        &self.shards[(pid.uniq() / PidBlock::MAX) as usize % SHARDS]
     }
 
     /// Makes the process routable.
     pub fn insert(&self, control: Control) {
-        self.shard(control.pid).lock().insert(control.pid.uniq(), control);
+        self.shard(control.pid).lock().insert(control.pid.uniq(), Box::new(control));
     }
 
     /// Makes the process unroutable and hands out what has to be told about it.
-    pub fn remove(&self, pid: Pid) -> Option<Control> {
-        self.shard(pid).lock().remove(&pid.uniq())
+    pub fn remove(&self, pid: Pid) -> Option<Box<Control>> {
+        let mut shard = self.shard(pid).lock();
+        let control = shard.remove(&pid.uniq());
+        // After a burst. By so much that it pays off: the next one would have to grow it again.
+        if shard.capacity() > SHARD_KEPT && shard.len() < shard.capacity() / 16 {
+            let room = shard.capacity() / 4;
+            shard.shrink_to(room);
+        }
+        control
     }
 
     /// Looks at, or changes, the control block of a live process. `f` must be short.

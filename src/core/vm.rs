@@ -4,7 +4,7 @@
 //! has it at a time; others reach it through its [`VmCell`]: post an event, wake it.
 
 use std::sync::Arc;
-use std::sync::atomic::{AtomicU64, AtomicUsize};
+use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
 
 use parking_lot::Mutex;
 
@@ -13,6 +13,7 @@ use crate::core::relay::package::Package;
 use crate::core::scheduler::state::VmState;
 use crate::infra::clock::Nanos;
 use crate::infra::error::Error;
+use crate::infra::event_bus::Feed;
 
 /// Something for a process of this VM, or for the VM itself.
 pub enum Event {
@@ -22,6 +23,11 @@ pub enum Event {
         pid: Pid,
         tag: u64,
         result: Result<Answer, Error>,
+    },
+    /// Events of the bus wait in a feed of `pid`. Ignored if the process is gone.
+    News {
+        pid: Pid,
+        feed: Arc<Feed>,
     },
     /// Start a process here.
     Start(Box<Start>),
@@ -94,11 +100,15 @@ pub struct VmCell {
     pub(crate) armed: AtomicU64,
     /// Processes living in it.
     pub population: AtomicUsize,
+    /// Told apart from other VMs of this program; counted up from zero.
+    pub number: usize,
 }
 
 impl VmCell {
     pub fn new(incoming_max: usize) -> Arc<VmCell> {
+        static NUMBER: AtomicUsize = AtomicUsize::new(0);
         Arc::new(VmCell {
+            number: NUMBER.fetch_add(1, Ordering::Relaxed),
             state: VmState::new(),
             incoming: Mutex::new(Vec::new()),
             incoming_max,
@@ -108,6 +118,12 @@ impl VmCell {
             armed: AtomicU64::new(u64::MAX),
             population: AtomicUsize::new(0),
         })
+    }
+
+    /// Processes living in the VM.
+    #[inline]
+    pub fn population(&self) -> usize {
+        self.population.load(Ordering::Relaxed)
     }
 
     /// Puts the VM into its cell. Once, before the cell is shown to the scheduler.

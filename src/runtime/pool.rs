@@ -20,11 +20,13 @@ use crate::core::vm::{Event, Start, VmCell};
 use crate::infra::error::Result;
 use crate::runtime::engine::chunk::{Definition, Habit};
 use crate::runtime::engine::vm::LuaVm;
+use crate::system::host::Seat;
 use crate::system::kernel::Kernel;
 use crate::system::spawn::{SpawnReply, SpawnRequest, Spawner};
 
-/// Processes one VM may hold before new ones go elsewhere.
-const POPULATION_MAX: usize = 4096;
+/// Processes one VM may hold before new ones go elsewhere. A little below what its tables have room
+/// for when their size is 4096, so that none has to double.
+const POPULATION_MAX: usize = 3500;
 /// VMs opened for each worker before processes share them.
 const VMS_PER_WORKER: usize = 2;
 /// Messages and events posted to a VM that it has not taken yet.
@@ -38,12 +40,25 @@ pub struct VmPool {
 }
 
 /// What placement needs to know of a process that spawns.
-pub struct Parent<'a> {
-    pub vm: &'a Arc<VmCell>,
+#[derive(Clone, Copy)]
+pub struct Parent {
+    /// Number of its VM, and the processes in there.
+    pub vm: usize,
+    pub population: usize,
     /// It has spawned a process before that may run long.
     pub has_unknown_child: bool,
     /// It can be suspended until another VM has started the child.
     pub can_wait: bool,
+}
+
+impl Parent {
+    /// Does a child of `definition` stay in the VM of its parent? Asked first, because it needs no
+    /// pool: most spawns end here.
+    pub fn keeps(&self, definition: &Definition) -> bool {
+        !self.can_wait
+            || ((definition.cost.habit() == Habit::Short || !self.has_unknown_child)
+                && self.population < POPULATION_MAX)
+    }
 }
 
 /// Where a process goes.
@@ -66,7 +81,7 @@ impl VmPool {
     /// Chooses a VM for a process of `definition`, spawned by a process if there is a `parent`.
     pub fn place(
         &self,
-        parent: Option<&Parent<'_>>,
+        parent: Option<Parent>,
         definition: &Definition,
         isolated: bool,
     ) -> Result<Place> {
@@ -74,35 +89,30 @@ impl VmPool {
             // In no list: it is freed with its process.
             return self.open().map(Place::There);
         }
-        if let Some(parent) = parent {
-            let stays = !parent.can_wait
-                || definition.cost.habit() == Habit::Short
-                || !parent.has_unknown_child;
-            let has_room = parent.vm.population.load(Ordering::Relaxed) < POPULATION_MAX;
-            if stays && (has_room || !parent.can_wait) {
-                return Ok(Place::Here);
-            }
+        if parent.is_some_and(|parent| parent.keeps(definition)) {
+            return Ok(Place::Here);
         }
         let next = self.next()?;
         match parent {
-            Some(parent) if Arc::ptr_eq(parent.vm, &next) => Ok(Place::Here),
+            Some(parent) if parent.vm == next.number => Ok(Place::Here),
             _ => Ok(Place::There(next)),
         }
     }
 
-    /// The next VM in turn that has room; a new one while there are few or all are full.
+    /// The next VM in turn that has room: one of the first few, so that those a burst has opened
+    /// beyond them run empty; a new one while there are few or all are full.
     fn next(&self) -> Result<Arc<VmCell>> {
-        let wanted = self.kernel.scheduler.workers() * VMS_PER_WORKER;
+        let wanted = self.wanted();
         {
             let vms = self.vms.read();
-            let start = self.turn.fetch_add(1, Ordering::Relaxed);
-            let in_turn = (0..vms.len()).map(|i| &vms[(start + i) % vms.len()]);
-            let mut roomy =
-                in_turn.filter(|vm| vm.population.load(Ordering::Relaxed) < POPULATION_MAX);
-            if vms.len() >= wanted
-                && let Some(vm) = roomy.next()
-            {
-                return Ok(vm.clone());
+            let has_room = |vm: &&Arc<VmCell>| vm.population() < POPULATION_MAX;
+            if vms.len() >= wanted {
+                let start = self.turn.fetch_add(1, Ordering::Relaxed);
+                let mut in_turn = (0..wanted).map(|i| &vms[(start + i) % wanted]);
+                let roomy = in_turn.find(has_room);
+                if let Some(vm) = roomy.or_else(|| vms[wanted..].iter().find(has_room)) {
+                    return Ok(vm.clone());
+                }
             }
         }
         let vm = self.open()?;
@@ -110,10 +120,30 @@ impl VmPool {
         Ok(vm)
     }
 
+    /// VMs that are kept open.
+    fn wanted(&self) -> usize {
+        self.kernel.scheduler.workers() * VMS_PER_WORKER
+    }
+
+    /// Takes a VM without processes out of the pool, if enough others stay. It is freed when nothing
+    /// refers to it any more: a process that was sent to it in this moment still lives its life there.
+    pub fn retire(&self, cell: &Arc<VmCell>) -> bool {
+        let mut vms = self.vms.write();
+        let at = vms.iter().position(|vm| Arc::ptr_eq(vm, cell));
+        match at.filter(|_| vms.len() > self.wanted()) {
+            Some(at) => {
+                vms.remove(at);
+                true
+            }
+            None => false,
+        }
+    }
+
     /// Opens a VM.
     fn open(&self) -> Result<Arc<VmCell>> {
         let cell = VmCell::new(INCOMING_MAX);
-        let (vm, interrupt) = LuaVm::create(self.kernel.clone(), self.this.clone())?;
+        let (vm, interrupt) =
+            LuaVm::create(self.kernel.clone(), self.this.clone(), Seat::of_vm(cell.number))?;
         cell.install(Box::new(vm), Box::new(interrupt));
         Ok(cell)
     }
@@ -149,11 +179,11 @@ impl Spawner for VmPool {
             Ok(Place::There(vm)) => self.start_in(&vm, request, reply),
             // Without a parent there is no "here".
             Ok(Place::Here) => {
-                request.host.leave();
+                request.host.leave(Seat::OUTSIDE);
                 reply(Err(crate::infra::error::Error::internal("no VM for the process")));
             }
             Err(error) => {
-                request.host.leave();
+                request.host.leave(Seat::OUTSIDE);
                 reply(Err(error));
             }
         }

@@ -5,6 +5,7 @@
 
 use std::any::Any;
 use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
 
 use fnv::FnvHashMap;
 use parking_lot::RwLock;
@@ -17,21 +18,31 @@ use crate::infra::transcoder::Value;
 pub type Blueprint = Arc<dyn Any + Send + Sync>;
 
 #[derive(Default)]
-pub struct Factory(RwLock<FnvHashMap<Box<str>, Blueprint>>);
+pub struct Factory {
+    by_id: RwLock<FnvHashMap<Box<str>, Blueprint>>,
+    version: AtomicU64,
+}
 
 impl Factory {
     /// Adds or replaces the blueprint of an entry: processes started from now on use it.
     pub fn register(&self, id: &EntryId, blueprint: Blueprint) {
-        self.0.write().insert(id.to_string().into(), blueprint);
+        self.by_id.write().insert(id.to_string().into(), blueprint);
+        self.version.fetch_add(1, Ordering::Release);
     }
 
     pub fn delete(&self, id: &EntryId) {
-        self.0.write().remove(&*id.to_string());
+        self.by_id.write().remove(&*id.to_string());
+        self.version.fetch_add(1, Ordering::Release);
+    }
+
+    /// Changes with every change: whoever remembers what `get` gave may look whether it still holds.
+    pub fn version(&self) -> u64 {
+        self.version.load(Ordering::Acquire)
     }
 
     /// The blueprint of `id`, `ns:name` as text.
     pub fn get(&self, id: &str) -> Result<Blueprint> {
-        self.0.read().get(id).cloned().ok_or_else(|| {
+        self.by_id.read().get(id).cloned().ok_or_else(|| {
             Error::not_found("factory not found")
                 .with_details([("factory_id", Value::from(id))].into())
         })
@@ -39,7 +50,7 @@ impl Factory {
 
     /// All ids that can be started, sorted.
     pub fn ids(&self) -> Vec<String> {
-        let mut ids: Vec<String> = self.0.read().keys().map(|id| id.to_string()).collect();
+        let mut ids: Vec<String> = self.by_id.read().keys().map(|id| id.to_string()).collect();
         ids.sort();
         ids
     }

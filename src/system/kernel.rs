@@ -2,9 +2,11 @@
 
 use std::sync::{Arc, OnceLock, Weak};
 
+use crate::core::blocking::Pool;
 use crate::core::dispatcher::Dispatcher;
 use crate::core::pid::{Pid, PidGen};
 use crate::core::process::ProcessTable;
+use crate::core::registry::Registry;
 use crate::core::relay::{Body, Mailbox, Package, Refused};
 use crate::core::scheduler::Handle;
 use crate::infra::app_context::Key;
@@ -12,7 +14,7 @@ use crate::infra::error::{Error, Result};
 use crate::infra::logger::Logger;
 use crate::infra::transcoder::wire::Wire;
 use crate::system::factory::Factory;
-use crate::system::host::Hosts;
+use crate::system::host::{Hosts, Seat};
 use crate::system::lifecycle::Lifecycle;
 use crate::system::spawn::{OnEnd, SpawnReply, SpawnRequest, Spawner, TerminalPort};
 use crate::system::topology::Topology;
@@ -28,6 +30,13 @@ pub struct Kernel {
     /// What coroutines wait for outside their VM.
     pub dispatcher: Arc<Dispatcher>,
     pub logger: Logger,
+    /// Not held: its listeners hold the kernel.
+    pub registry: Weak<Registry>,
+    /// For work of processes that blocks.
+    pub blocking: Arc<Pool>,
+    /// For changes of the registry, one at a time: those that wait for their turn keep no thread
+    /// from work that the one before needs.
+    pub changes: Arc<Pool>,
     /// Set once, when the runtime layer has its VMs.
     pub spawner: OnceLock<Weak<dyn Spawner>>,
 }
@@ -44,7 +53,7 @@ impl Kernel {
             Ok(request) => match self.spawner.get().and_then(Weak::upgrade) {
                 Some(spawner) => spawner.spawn(request, reply),
                 None => {
-                    request.host.leave();
+                    request.host.leave(Seat::OUTSIDE);
                     reply(Err(Error::unavailable("the runtime is not started")));
                 }
             },
@@ -55,7 +64,7 @@ impl Kernel {
     fn request(&self, spawn: RootSpawn) -> Result<SpawnRequest> {
         let host = self.hosts.get(&spawn.host)?;
         let blueprint = self.factory.get(&spawn.source)?;
-        host.enter()?;
+        host.enter(Seat::OUTSIDE)?;
         Ok(SpawnRequest {
             blueprint,
             host,

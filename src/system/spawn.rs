@@ -46,7 +46,7 @@ pub type IoDone<T> = Box<dyn FnOnce(Result<T, Error>) + Send>;
 /// A process to be started.
 pub struct SpawnRequest {
     pub blueprint: Blueprint,
-    /// Counted in with [`Host::enter`]; whoever handles the request counts it out again.
+    /// Counted in outside, see [`Host::enter`]; whoever handles the request counts it out again.
     pub host: Arc<Host>,
     pub args: Wire,
     /// Who spawns; `Pid::NONE` for roots.

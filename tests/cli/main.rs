@@ -5,11 +5,14 @@
 
 mod bad_input;
 mod commands;
+mod compare;
 mod echo;
+mod hostile;
 mod project;
 mod pty;
 mod registry;
 mod results;
+mod settings;
 mod signals;
 mod streams;
 mod supervision;

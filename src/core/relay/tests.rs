@@ -10,7 +10,6 @@ use proptest::prelude::*;
 
 use crate::core::pid::{HostId, NodeId, Pid};
 use crate::core::process::{Control, ProcessTable};
-use crate::core::registry::EntryId;
 use crate::core::relay::mailbox::{Mailbox, Posted, Resume, Ticket, fnv1a_32, lane_hash};
 use crate::core::relay::node::{Host, Node};
 use crate::core::relay::router::{NoRoute, Router};
@@ -74,8 +73,7 @@ impl Machine {
     fn add(&self, pid: Pid, incoming_max: usize, vm: impl Vm + 'static) -> Arc<VmCell> {
         let cell = VmCell::new(incoming_max);
         cell.install(Box::new(vm), Box::new(NoInterrupt));
-        let source = EntryId::parse("relay:toy");
-        self.table.insert(Control::new(pid, cell.clone(), source));
+        self.table.insert(Control::new(pid, cell.clone()));
         cell
     }
 
@@ -384,6 +382,7 @@ impl Vm for BusyVm {
                 Event::Package(package) => self.tally.count(&package),
                 Event::Done { tag, .. } => self.senders[tag as usize].suspended = false,
                 Event::Start(_) => unreachable!("nobody starts anything"),
+                Event::News { .. } => unreachable!("nobody subscribes"),
             }
         }
         self.mailbox.drain_for(slice.cell);

@@ -26,40 +26,40 @@ pub struct Definition {
 #[derive(Default)]
 pub struct Cost {
     ended: AtomicU32,
-    overstays: AtomicU32,
+    long: AtomicU32,
 }
 
-/// One overstay in so many processes is the machine's doing, not the program's: a worker thread that
-/// the system took off its core looks like a process that overstays.
-const OVERSTAYS_EXCUSED: u32 = 50;
+/// One long life in so many is the machine's doing, not the program's: a worker thread that the system
+/// took off its core looks like a process that overstays.
+const LONG_EXCUSED: u32 = 50;
 
 /// Where a new process of a definition should go.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Habit {
-    /// Nobody has seen one end, or many were preempted: they may run in parallel.
+    /// Nobody has seen one end, or many had long lives: they may run in parallel.
     MayBeLong,
-    /// They end without being preempted, nearly always: best near whoever spawns them.
+    /// They end after a few turns, nearly always: best near whoever spawns them.
     Short,
 }
 
 impl Cost {
-    /// A process of this definition ended.
-    pub fn on_end(&self) {
-        // A hint: lost updates do no harm.
-        let ended = self.ended.load(Ordering::Relaxed);
-        self.ended.store(ended.saturating_add(1), Ordering::Relaxed);
-    }
-
-    /// A process of this definition was preempted.
-    pub fn on_overstay(&self) {
-        let overstays = self.overstays.load(Ordering::Relaxed);
-        self.overstays.store(overstays.saturating_add(1), Ordering::Relaxed);
+    /// Processes of this definition ended, some of them after a long life. A VM counts them and tells
+    /// now and then: the words are shared by all workers.
+    pub fn on_end(&self, processes: u32, of_them_long: u32) {
+        let add = |word: &AtomicU32, n: u32| {
+            // A hint: lost updates do no harm.
+            word.store(word.load(Ordering::Relaxed).saturating_add(n), Ordering::Relaxed);
+        };
+        if of_them_long > 0 {
+            add(&self.long, of_them_long);
+        }
+        add(&self.ended, processes);
     }
 
     pub fn habit(&self) -> Habit {
         let ended = self.ended.load(Ordering::Relaxed);
-        let overstays = self.overstays.load(Ordering::Relaxed);
-        match ended > 0 && overstays <= ended / OVERSTAYS_EXCUSED {
+        let long = self.long.load(Ordering::Relaxed);
+        match ended > 0 && long <= ended / LONG_EXCUSED {
             true => Habit::Short,
             false => Habit::MayBeLong,
         }
@@ -140,11 +140,11 @@ mod tests {
     fn habits_are_learned() {
         let cost = Cost::default();
         assert_eq!(cost.habit(), Habit::MayBeLong);
-        cost.on_end();
+        cost.on_end(1, 0);
         assert_eq!(cost.habit(), Habit::Short);
-        cost.on_overstay();
+        cost.on_end(1, 1);
         assert_eq!(cost.habit(), Habit::MayBeLong);
-        (0..OVERSTAYS_EXCUSED).for_each(|_| cost.on_end());
+        cost.on_end(LONG_EXCUSED, 0);
         assert_eq!(cost.habit(), Habit::Short);
     }
 }

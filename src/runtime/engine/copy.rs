@@ -21,7 +21,7 @@ pub fn argument(l: State, index: c_int) -> Result<(), Raise> {
         Type::Nil | Type::Boolean | Type::Number | Type::String => l.push_value(index),
         Type::Table => table(l, l.abs(index), &mut Seen::default(), 0)?,
         Type::Userdata if l.is::<ErrorObject>(index) => l.push_value(index),
-        Type::Userdata => match l.with::<PayloadObject, _>(index, |p| p.slot.share(l)) {
+        Type::Userdata => match l.with::<PayloadObject, _>(index, |p| p.slot.share()) {
             Some(slot) => {
                 slot.push(l);
                 content(l)?;

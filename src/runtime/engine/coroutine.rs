@@ -7,6 +7,7 @@
 use std::any::Any;
 use std::ffi::c_int;
 
+use crate::core::blocking::Pool;
 use crate::core::dispatcher::{Command, CommandId, Completion};
 use crate::core::reactor::timers::TimerId;
 use crate::core::vm::{Answer, Event};
@@ -42,7 +43,8 @@ pub struct Coroutine {
     pub generation: u32,
     /// Where results go and what is resumed first.
     pub inner: State,
-    pub parents: Vec<State>,
+    /// Its resumers, if it is not the coroutine's own thread.
+    pub parents: Option<Box<Vec<State>>>,
     /// Values on `inner` to resume it with.
     pub results: c_int,
     pub wait: Wait,
@@ -80,7 +82,7 @@ pub struct Break {
 pub unsafe extern "C-unwind" fn on_break(resumer: *mut lua_State, _: *mut mlua::ffi::lua_Debug) {
     // SAFETY: Luau calls its hook with a live state of the running VM.
     let resumer = unsafe { State::from_raw(resumer) };
-    VmPointer::<VmData>::of(resumer).get().broke.parents.push(resumer);
+    VmPointer::<VmData>::entered().get().broke.parents.push(resumer);
 }
 
 /// Luau's interrupt, armed by the ticker: breaks the running thread where that is possible.
@@ -94,10 +96,11 @@ pub unsafe extern "C-unwind" fn on_interrupt(l: *mut lua_State, gc: c_int) {
     // SAFETY: as above.
     let l = unsafe { State::from_raw(l) };
     l.clear_interrupt();
-    let vm = VmPointer::<VmData>::of(l).get();
+    let vm = VmPointer::<VmData>::entered().get();
     if vm.starting > 0 {
         // A chunk body cannot be suspended. One that takes its time is ended instead.
-        if vm.now() > vm.chunk_deadline {
+        let now = vm.now();
+        if now > *vm.chunk_deadline.get_or_insert(now + CHUNK_TIME) {
             l.push_str("the chunk body runs for too long: move the work into the method");
             l.raise();
         }
@@ -117,6 +120,8 @@ pub unsafe extern "C-unwind" fn on_interrupt(l: *mut lua_State, gc: c_int) {
     }
 }
 
+/// How long a chunk body may run.
+const CHUNK_TIME: Nanos = 5_000_000_000;
 /// How long one resume may hold its worker where it cannot be suspended.
 const HOLD_TIME: Nanos = 5_000_000_000;
 
@@ -132,9 +137,15 @@ impl VmData {
 }
 
 impl Cx {
+    /// May the running coroutine be suspended here?
+    #[inline]
+    pub fn can_suspend(&mut self) -> bool {
+        self.l.is_yieldable() && self.vm().starting == 0
+    }
+
     /// The running coroutine, if it may be suspended here.
     pub fn suspendable(&mut self) -> Result<u32, Raise> {
-        if !self.l.is_yieldable() || self.vm().starting > 0 {
+        if !self.can_suspend() {
             let name = self.l.function_name(0).unwrap_or_else(|| "this function".into());
             return Err(Raise::Message(format!(
                 "{name} cannot block here: not in a metamethod, a sort comparator, a gsub callback \
@@ -181,24 +192,45 @@ impl Cx {
         self.suspend(Wait::Command(finish))
     }
 
+    /// Has `job` done by a thread that may block; the coroutine waits, then `finish` makes its
+    /// results of the answer, an [`Answer::Boxed`]. The job is done even if the process ends.
+    pub fn offload<T: Any + Send>(
+        &mut self,
+        pool: &Pool,
+        job: impl FnOnce() -> Result<T, Error> + Send + 'static,
+        finish: Finish,
+    ) -> Ret {
+        self.suspendable()?;
+        let done = self.completer()?;
+        let completion = Completion::new(move |answer| done(answer.map(Answer::Boxed)));
+        pool.run(Box::new(move || {
+            completion.complete(job().map(|answer| Box::new(answer) as Box<dyn Any + Send>));
+        }));
+        self.suspend(Wait::Command(finish))
+    }
+
     /// Ends the wait of the running coroutine, from any thread. What comes before it waits is kept
     /// in the VM's queue until then; what comes after its end is dropped.
     pub fn completer(
         &mut self,
     ) -> Result<impl FnOnce(Result<Answer, Error>) + Send + use<>, Raise> {
-        let pid = self.self_pid();
-        let vm = self.vm();
-        let tag = vm.tag_of(vm.running);
-        let cell = vm.cell().ok_or("no VM runs here")?;
-        let scheduler = vm.kernel.scheduler.clone();
-        Ok(move |result| {
-            cell.post(Event::Done { pid, tag, result });
-            scheduler.notify(&cell);
-        })
+        self.vm().completer().ok_or_else(|| "no VM runs here".into())
     }
 }
 
 impl VmData {
+    /// See [`Cx::completer`].
+    pub fn completer(&self) -> Option<impl FnOnce(Result<Answer, Error>) + Send + use<>> {
+        let pid = self.processes[self.current].pid;
+        let tag = self.tag_of(self.running);
+        let cell = self.cell()?.clone();
+        let scheduler = self.kernel.scheduler.clone();
+        Some(move |result| {
+            cell.post(Event::Done { pid, tag, result });
+            scheduler.notify(&cell);
+        })
+    }
+
     pub fn new_coroutine(&mut self, process: u32, thread: State, anchor: Anchor) -> u32 {
         // A program may have the thread, but must not resume it.
         thread.set_managed();
@@ -210,7 +242,7 @@ impl VmData {
             process,
             generation: self.generation,
             inner: thread,
-            parents: Vec::new(),
+            parents: None,
             results: 0,
             wait: Wait::None,
             queued: false,
@@ -302,8 +334,19 @@ pub fn run(vm: VmPointer<VmData>, id: u32) -> Ran {
     let coroutine = &mut data.coroutines[id];
     let mut current = coroutine.inner;
     let results = std::mem::take(&mut coroutine.results);
-    let mut parents = std::mem::take(&mut coroutine.parents);
-    let mut status = current.resume(results);
+    let limited = data.memory_limit.map(|_| data.main);
+    let resume = |thread: State, results| {
+        if let Some(main) = limited {
+            main.enforce_ceiling(true);
+        }
+        let status = thread.resume(results);
+        if let Some(main) = limited {
+            main.enforce_ceiling(false);
+        }
+        status
+    };
+    let mut parents = coroutine.parents.take().map(|parents| *parents).unwrap_or_default();
+    let mut status = resume(current, results);
     loop {
         if status == Status::Broke {
             let data = vm.get();
@@ -320,7 +363,7 @@ pub fn run(vm: VmPointer<VmData>, id: u32) -> Ran {
             }
             let coroutine = &mut data.coroutines[id];
             coroutine.inner = inner;
-            coroutine.parents = parents;
+            coroutine.parents = (!parents.is_empty()).then(|| Box::new(parents));
             return if preempted { Ran::Preempted } else { Ran::Suspended };
         }
         if parents.is_empty() {
@@ -328,7 +371,7 @@ pub fn run(vm: VmPointer<VmData>, id: u32) -> Ran {
         }
         // The broken user coroutine has ended or yielded: its resumer takes the outcome.
         current = parents.remove(0);
-        status = current.resume(0);
+        status = resume(current, 0);
     }
     let data = vm.get();
     data.coroutines[id].inner = data.coroutines[id].thread;

@@ -171,7 +171,7 @@ impl VmData {
                 self.receive_mail(process, Mail { from: package.from, topic, payload });
             }
             Body::Cancel { reason } => {
-                let notice = Notice::Cancel { from: package.from, reason, at: unix_now() };
+                let notice = Notice::Cancel { from: package.from, reason, at: self.unix_now };
                 self.receive_notice(process, notice);
             }
             Body::Exit(exit) => self.receive_notice(process, Notice::Exit(exit)),
@@ -226,10 +226,7 @@ impl VmData {
     }
 
     fn hand_mail(&mut self, receiver: u32, channel: u32, mail: Mail, messages: bool) {
-        let main = self.main;
-        self.push_mail(main, mail, messages);
-        let value = Slot::take(main);
-        self.received(receiver, channel, |l| value.push(l), true);
+        self.received(receiver, channel, true, |vm, l| vm.push_mail(l, mail, messages));
     }
 
     pub fn receive_notice(&mut self, process: u32, notice: Notice) {
@@ -237,10 +234,7 @@ impl VmData {
         if events != NONE
             && let Some(receiver) = self.channels[events].receivers.pop_front()
         {
-            let main = self.main;
-            self.push_notice(main, notice);
-            let value = Slot::take(main);
-            self.received(receiver, events, |l| value.push(l), true);
+            self.received(receiver, events, true, |vm, l| vm.push_notice(l, notice));
             return;
         }
         self.processes[process].notices.push_back(notice);
@@ -256,6 +250,7 @@ impl VmData {
             Source::Listener => process.listeners.as_ref().is_some_and(|list| {
                 list.0.iter().any(|l| l.channel == channel && !l.queue.is_empty())
             }),
+            Source::Bus => self.has_event(channel),
         }
     }
 
@@ -265,6 +260,7 @@ impl VmData {
         let process = &mut self.processes[process];
         match self.channels[channel].source {
             Source::Lua => false,
+            Source::Bus => self.take_event(l, channel),
             Source::Inbox => match process.mail.pop_front() {
                 Some(mail) => {
                     self.push_mail(l, mail, true);
@@ -316,22 +312,12 @@ impl VmData {
     }
 
     /// Pushes an event table.
-    fn push_notice(&mut self, l: State, notice: Notice) {
-        l.new_table(0, 4);
-        let mut exit_fields = |kind: &str, exit: &Exit| {
-            l.push_str(kind);
-            l.set_field(-2, "kind");
-            self.push_pid(l, exit.pid);
-            l.set_field(-2, "from");
-            l.push_number(exit.at);
-            l.set_field(-2, "at");
-            push_outcome(l, &exit.outcome);
-            l.set_field(-2, "result");
-        };
+    fn push_notice(&self, l: State, notice: Notice) {
         match notice {
-            Notice::Exit(exit) => exit_fields("pid.exit", &exit),
-            Notice::LinkDown(exit) => exit_fields("pid.link.down", &exit),
+            Notice::Exit(exit) => self.push_exit(l, &self.keys.exit, &exit),
+            Notice::LinkDown(exit) => self.push_exit(l, &self.keys.link_down, &exit),
             Notice::Cancel { from, reason, at } => {
+                l.new_table(0, 4);
                 l.push_str("pid.cancel");
                 l.set_field(-2, "kind");
                 self.push_pid(l, from);
@@ -344,7 +330,25 @@ impl VmData {
         }
     }
 
-    pub fn push_pid(&mut self, l: State, pid: Pid) {
+    fn push_exit(&self, l: State, kind: &Anchor, exit: &Exit) {
+        self.exit_event.push(l);
+        l.clone_table(-1);
+        l.remove(-2);
+        self.keys.kind.push(l);
+        kind.push(l);
+        l.raw_set(-3);
+        self.keys.from.push(l);
+        self.push_pid(l, exit.pid);
+        l.raw_set(-3);
+        self.keys.at.push(l);
+        l.push_number(exit.at);
+        l.raw_set(-3);
+        self.keys.result.push(l);
+        push_outcome(l, &exit.outcome);
+        l.raw_set(-3);
+    }
+
+    pub fn push_pid(&self, l: State, pid: Pid) {
         l.push_bytes(pid.text().as_bytes());
     }
 
@@ -380,8 +384,9 @@ impl VmData {
         let channel = self.new_channel(process, 1, Source::Listener);
         self.channels[channel].holders += 1;
         let mail = &mut self.processes[process].mail;
-        let (queue, rest) = std::mem::take(mail).into_iter().partition(|m| m.topic == topic);
-        *mail = rest;
+        let (queue, rest): (VecDeque<Mail>, VecDeque<Mail>) =
+            std::mem::take(mail).into_iter().partition(|m| m.topic == topic);
+        *mail = rest.into_iter().collect();
         let listener = Listener { topic, channel, messages, queue };
         self.processes[process].listeners.get_or_insert_default().0.push(listener);
         channel
@@ -422,15 +427,16 @@ impl VmData {
 
 /// Pushes `{value =, error =}`.
 pub fn push_outcome(l: State, outcome: &Outcome) {
-    l.new_table(0, 1);
     match outcome {
-        Outcome::Value(value) if value.is_empty() => {}
+        Outcome::Value(value) if value.is_empty() => l.new_table(0, 0),
         Outcome::Value(value) => {
+            l.new_table(0, 1);
             if wire::decode_all(l, value) > 0 {
                 l.set_field(-2, "value");
             }
         }
         Outcome::Error(problem) => {
+            l.new_table(0, 1);
             error::push(l, problem.clone());
             l.set_field(-2, "error");
         }

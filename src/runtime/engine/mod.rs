@@ -16,17 +16,23 @@
 //! Host functions get a [`Cx`]. They return how many results they pushed, that they have suspended
 //! the coroutine, or an error to raise.
 
+pub mod addresses;
 pub mod channel;
 pub mod chunk;
 pub mod copy;
 pub mod coroutine;
 pub mod env;
 pub mod error;
+pub mod housekeeping;
 pub mod mail;
+pub mod news;
 pub mod process;
+pub mod queue;
 pub mod raw;
+pub mod recipes;
 pub mod select;
 pub mod slot;
+pub mod value;
 pub mod vm;
 pub mod wire;
 
@@ -82,7 +88,7 @@ unsafe extern "C-unwind" fn trampoline<F: Fn(&mut Cx) -> Ret + Copy + 'static>(
     let function: F = unsafe { std::mem::zeroed() };
     // SAFETY: Luau calls host functions with the running state.
     let l = unsafe { State::from_raw(raw) };
-    let mut cx = Cx { l, vm: VmPointer::of(l) };
+    let mut cx = Cx { l, vm: VmPointer::entered() };
     match function(&mut cx) {
         Ok(Done::Values(n)) => n,
         Ok(Done::Suspended) => l.break_here(),
@@ -248,4 +254,9 @@ pub mod tags {
     pub const TIME: c_int = 10;
     pub const LOCATION: c_int = 11;
     pub const LOGGER: c_int = 12;
+    pub const SUBSCRIPTION: c_int = 13;
+    pub const SNAPSHOT: c_int = 14;
+    pub const CHANGES: c_int = 15;
+    pub const VERSION: c_int = 16;
+    pub const HISTORY: c_int = 17;
 }

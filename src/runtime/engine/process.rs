@@ -1,6 +1,5 @@
 //! Processes of a VM: start, run, end.
 
-use std::collections::VecDeque;
 use std::ffi::c_int;
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
@@ -8,32 +7,36 @@ use std::sync::atomic::Ordering;
 use crate::core::pid::Pid;
 use crate::core::process::Control;
 use crate::core::relay::{Body, Exit, Outcome, Package, Ticket};
-use crate::core::vm::VmCell;
 use crate::infra::error::{Error, Result};
 use crate::infra::transcoder::wire::Wire;
-use crate::runtime::engine::chunk::Definition;
 use crate::runtime::engine::coroutine::{self, Ran};
-use crate::runtime::engine::mail::{Listeners, Mail, Notice, unix_now};
+use crate::runtime::engine::mail::{Listeners, Mail, Notice};
+use crate::runtime::engine::news::Subscription;
+use crate::runtime::engine::queue::Queue;
 use crate::runtime::engine::raw::{State, Type, VmPointer};
 use crate::runtime::engine::vm::{NONE, VmData};
 use crate::runtime::engine::{error, wire};
-use crate::system::host::{Host, HostKind};
+use crate::system::host::HostKind;
 use crate::system::lifecycle::Started;
 use crate::system::spawn::{OnEnd, TerminalPort};
 
 /// Coroutine switches in one step before the process goes behind the others of its VM.
 const STEP_SWITCHES: u32 = 128;
+/// What the collector may lag behind, in bytes, at the least.
+const CEILING_SLACK: usize = 1 << 20;
+/// A process that took more turns than this, or a whole quantum in one of them, had a life of its own:
+/// its like may be worth another VM. One that is spawned for a message takes one or two.
+const LONG_TURNS: u32 = 16;
 /// Chunk bodies that start processes whose chunk bodies start processes ...
 const NESTED_STARTS_MAX: u32 = 16;
-/// How long a chunk body may run.
-const CHUNK_TIME: u64 = 5_000_000_000;
 
 /// What a VM keeps of a process. Small: there may be a million.
 pub struct Process {
     pub pid: Pid,
-    /// Absent only for the limbo process, which owns the channels of the dead.
-    pub definition: Option<Arc<Definition>>,
-    pub host: Option<Arc<Host>>,
+    /// Places of its chunk and its host in the VM. `NONE` only for the limbo process, which owns the
+    /// channels of the dead.
+    pub chunk: u32,
+    pub host: u32,
     pub main: u32,
     /// List of its coroutines, and how many.
     pub coroutines: u32,
@@ -47,13 +50,15 @@ pub struct Process {
     pub protected: bool,
     /// Coroutines in a wait that nothing can end.
     pub stuck: u32,
+    /// How often it was resumed; stops counting once it is long.
+    pub turns: u32,
     /// Pending timers of its channels.
     pub timers: u32,
     pub inbox: u32,
     pub events: u32,
     pub channels: u32,
-    pub mail: VecDeque<Mail>,
-    pub notices: VecDeque<Notice>,
+    pub mail: Queue<Mail>,
+    pub notices: Queue<Notice>,
     pub listeners: Option<Box<Listeners>>,
     /// Packages of this process that wait in its lane; made when the first does.
     pub ticket: Option<Ticket>,
@@ -69,14 +74,15 @@ pub struct Process {
 pub struct Extra {
     pub on_end: Option<OnEnd>,
     pub terminal: Option<Arc<dyn TerminalPort>>,
+    pub subscriptions: Vec<Subscription>,
 }
 
 impl Process {
     pub fn new(pid: Pid) -> Process {
         Process {
             pid,
-            definition: None,
-            host: None,
+            chunk: NONE,
+            host: NONE,
             main: NONE,
             coroutines: NONE,
             threads: 0,
@@ -86,12 +92,13 @@ impl Process {
             trap_links: false,
             protected: false,
             stuck: 0,
+            turns: 0,
             timers: 0,
             inbox: NONE,
             events: NONE,
             channels: NONE,
-            mail: VecDeque::new(),
-            notices: VecDeque::new(),
+            mail: Queue::default(),
+            notices: Queue::default(),
             listeners: None,
             ticket: None,
             has_unknown_child: false,
@@ -101,10 +108,10 @@ impl Process {
     }
 }
 
-/// What to start; its host has been entered.
+/// What to start; its host has been entered, at the seat of this VM.
 pub struct Spec {
-    pub definition: Arc<Definition>,
-    pub host: Arc<Host>,
+    pub chunk: u32,
+    pub host: u32,
     pub parent: Pid,
     pub monitor: bool,
     pub link: bool,
@@ -116,21 +123,19 @@ pub struct Spec {
 /// The chunk runs in here; the method runs when the process gets its turn.
 pub fn start(
     vm: VmPointer<VmData>,
-    cell: &Arc<VmCell>,
     spec: Spec,
     push_arguments: impl FnOnce(State) -> Result<c_int, Error>,
 ) -> Result<Pid> {
-    let host = spec.host.clone();
-    let started = try_start(vm, cell, spec, push_arguments);
+    let host = spec.host;
+    let started = try_start(vm, spec, push_arguments);
     if started.is_err() {
-        host.leave();
+        vm.get().leave_host(host);
     }
     started
 }
 
 fn try_start(
     vm: VmPointer<VmData>,
-    cell: &Arc<VmCell>,
     mut spec: Spec,
     push_arguments: impl FnOnce(State) -> Result<c_int, Error>,
 ) -> Result<Pid> {
@@ -138,23 +143,26 @@ fn try_start(
     if data.starting >= NESTED_STARTS_MAX {
         return Err(Error::internal("chunk bodies start each other too deeply"));
     }
-    let pid = data.kernel.pids.next(spec.host.id);
-    let chunk = data.chunk(&spec.definition)?;
-    let (thread, anchor) = data.take_thread();
-    data.fresh_globals(thread, chunk);
-
+    let host = &data.hosts[spec.host as usize];
+    let pid = data.kernel.pids.next_of(&mut data.pids, host.id);
     let mut process = Process::new(pid);
-    process.definition = Some(spec.definition.clone());
-    process.host = Some(spec.host.clone());
-    process.protected = spec.host.kind == HostKind::Terminal;
+    process.chunk = spec.chunk;
+    process.host = spec.host;
+    process.protected = host.kind == HostKind::Terminal;
     process.extra = spec.extra.take();
+    let (thread, anchor) = data.take_thread();
+    data.fresh_globals(thread, spec.chunk);
+
+    if let Some(limit) = data.hosts[spec.host as usize].memory_limit {
+        data.limit_memory(limit);
+    }
     let id = data.processes.insert(process);
     let main = data.new_coroutine(id, thread, anchor);
     data.processes[id].main = main;
 
-    let prepared = run_chunk(vm, id, main, chunk, thread, &spec.definition)
+    let prepared = run_chunk(vm, id, main, spec.chunk, thread)
         .and_then(|()| push_arguments(thread))
-        .and_then(|arguments| publish(vm.get(), cell, id, &spec).map(|()| arguments));
+        .and_then(|arguments| publish(vm.get(), id, &spec).map(|()| arguments));
     let data = vm.get();
     match prepared {
         Ok(arguments) => {
@@ -170,14 +178,7 @@ fn try_start(
 }
 
 /// Runs the chunk body and leaves the method on top of the thread's stack.
-fn run_chunk(
-    vm: VmPointer<VmData>,
-    id: u32,
-    main: u32,
-    chunk: usize,
-    thread: State,
-    definition: &Definition,
-) -> Result<()> {
+fn run_chunk(vm: VmPointer<VmData>, id: u32, main: u32, chunk: u32, thread: State) -> Result<()> {
     let data = vm.get();
     data.push_chunk(chunk, thread);
     // The chunk may be started from a host function of another process: its context comes back.
@@ -185,12 +186,20 @@ fn run_chunk(
     (data.current, data.running) = (id, main);
     data.starting += 1;
     if data.starting == 1 {
-        data.chunk_deadline = data.now() + CHUNK_TIME;
+        // Set when the ticker first finds it running: most are done by then.
+        data.chunk_deadline = None;
     }
+    let limited = data.memory_limit.is_some();
+    data.main.enforce_ceiling(limited);
     let ran = thread.pcall(0, 1);
     let data = vm.get();
+    data.main.enforce_ceiling(false);
     data.starting -= 1;
     (data.current, data.running) = before;
+    if data.is_over_memory_limit() {
+        thread.set_top(0);
+        return Err(memory_limit_exceeded());
+    }
     if ran.is_err() {
         let problem = error::from_raised(thread, -1);
         thread.set_top(0);
@@ -200,28 +209,28 @@ fn run_chunk(
         return Ok(());
     }
     if thread.type_of(-1) == Type::Table {
-        let found = thread.get_field(-1, &definition.method);
+        let found = data.push_method(chunk, thread);
         thread.remove(-2);
         if found == Type::Function {
             return Ok(());
         }
     }
     thread.set_top(0);
-    Err(Error::not_found(format!("method \"{}\" not found in module", definition.method)))
+    let method = &data.definition(chunk).method;
+    Err(Error::not_found(format!("method \"{method}\" not found in module")))
 }
 
 /// Makes the process routable, with its monitor and link, before its first step.
-fn publish(data: &mut VmData, cell: &Arc<VmCell>, id: u32, spec: &Spec) -> Result<()> {
+fn publish(data: &mut VmData, id: u32, spec: &Spec) -> Result<()> {
     let pid = data.processes[id].pid;
-    let source = spec.definition.id.clone();
-    let mut control = Control::new(pid, cell.clone(), source);
+    let Some(cell) = data.cell() else { return Err(Error::internal("no VM runs here")) };
+    let mut control = Control::new(pid, cell.clone());
     control.parent = spec.parent;
     if spec.monitor {
         control.watchers.push(spec.parent);
     }
-    data.by_uniq.insert(pid.uniq(), id);
     data.kernel.topology.begin(control);
-    let source = &spec.definition.id;
+    let source = &data.definition(spec.chunk).id;
     let linked = match spec.link {
         true => data.kernel.topology.link(spec.parent, pid),
         false => Ok(()),
@@ -237,7 +246,13 @@ fn publish(data: &mut VmData, cell: &Arc<VmCell>, id: u32, spec: &Spec) -> Resul
             return Err(error);
         }
     };
+    data.by_uniq.insert(pid.uniq(), id);
     Ok(())
+}
+
+/// How a process ends that holds more than its host allows.
+fn memory_limit_exceeded() -> Error {
+    Error::internal("memory limit exceeded").with_retryable(None)
 }
 
 /// What a step has cost.
@@ -252,6 +267,8 @@ pub struct Step {
 pub fn step(vm: VmPointer<VmData>, id: u32) -> Step {
     let mut switches = 0;
     let done = |switches| Step { switches, overstayed: false };
+    let turns = &mut vm.get().processes[id].turns;
+    *turns = turns.saturating_add(1);
     loop {
         let data = vm.get();
         let Some(next) = data.dequeue(id) else { break };
@@ -266,12 +283,15 @@ pub fn step(vm: VmPointer<VmData>, id: u32) -> Step {
             data.end(id, Outcome::Error(error));
             return done(switches);
         }
+        if data.is_over_memory_limit() {
+            data.end(id, Outcome::Error(memory_limit_exceeded()));
+            return done(switches);
+        }
         match ran {
             Ran::Suspended => {}
             Ran::Preempted => {
-                if let Some(definition) = &data.processes[id].definition {
-                    definition.cost.on_overstay();
-                }
+                data.processes[id].turns = u32::MAX;
+                data.count_overstay(data.processes[id].chunk);
                 // First in its process, last in the VM: no other coroutine of the process runs
                 // before this one blocks.
                 data.requeue_first(next);
@@ -346,6 +366,27 @@ impl VmData {
         }
     }
 
+    /// The process that is about to start here, the only one, may hold so many bytes.
+    fn limit_memory(&mut self, limit: usize) {
+        self.memory_limit = Some(self.main.memory().saturating_add(limit));
+        // Garbage does not count, but it takes room until it is found: an allocation fails beyond
+        // twice the limit, whatever lives.
+        self.main.set_ceiling(limit.saturating_mul(2).saturating_add(CEILING_SLACK));
+    }
+
+    /// Does the process of this VM hold more than it may? Looks for garbage before it says so.
+    fn is_over_memory_limit(&self) -> bool {
+        let Some(limit) = self.memory_limit else { return false };
+        if self.main.has_hit_ceiling() {
+            return true;
+        }
+        if self.main.memory() <= limit {
+            return false;
+        }
+        self.main.collect();
+        self.main.memory() > limit
+    }
+
     /// All coroutines wait for what can never come.
     fn is_deadlocked(&self, id: u32) -> bool {
         let Some(process) = self.processes.get(id) else { return false };
@@ -356,6 +397,7 @@ impl VmData {
             && process.events == NONE
             && process.timers == 0
             && process.listeners.as_ref().is_none_or(|list| list.0.is_empty())
+            && process.extra.as_ref().is_none_or(|extra| extra.subscriptions.is_empty())
     }
 
     /// Ends a process: at once, or when its running code comes back to us.
@@ -372,29 +414,26 @@ impl VmData {
         let pid = self.processes[id].pid;
         let Some(control) = self.kernel.topology.end(pid) else { return };
         let failed = outcome.error().is_some();
-        let exit = Arc::new(Exit { pid, at: unix_now(), outcome });
-        for watcher in control.watchers {
+        let exit = Arc::new(Exit { pid, at: self.unix_now, outcome });
+        for &watcher in &control.watchers {
             self.tell(id, watcher, Body::Exit(exit.clone()));
         }
         if failed {
-            for other in control.links {
+            for &other in control.links() {
                 self.tell(id, other, Body::LinkDown(exit.clone()));
             }
         }
+        let Process { chunk, host, turns, .. } = self.processes[id];
         if self.kernel.lifecycle.is_watched() {
-            let ended = Started { pid, source: &control.source, parent: control.parent };
+            let source = &self.definition(chunk).id;
+            let ended = Started { pid, source, parent: control.parent };
             self.kernel.lifecycle.on_complete(&ended, &exit);
         }
         control.vm.population.fetch_sub(1, Ordering::Relaxed);
-        if let Some(definition) = &self.processes[id].definition {
-            definition.cost.on_end();
-        }
+        self.count_end(chunk, turns > LONG_TURNS);
         let on_end = self.processes[id].extra.as_mut().and_then(|extra| extra.on_end.take());
-        let host = self.processes[id].host.take();
         self.discard(id);
-        if let Some(host) = host {
-            host.leave();
-        }
+        self.leave_host(host);
         // Last: whoever hears of the end finds nothing of the process any more.
         if let Some(on_end) = on_end {
             on_end(&exit);

@@ -108,7 +108,7 @@ fn wait(cx: &mut Cx, count: usize, open_cases: usize) -> Ret {
     for n in 1..=count {
         l.raw_get_index(1, n);
         let case = l.with::<CaseObject, _>(-1, |case| {
-            (case.channel.id, case.send.as_ref().map(|value| value.share(l)))
+            (case.channel.id, case.send.as_ref().map(|value| value.share()))
         });
         l.pop(1);
         let Some((channel, value)) = case else { continue };
@@ -118,7 +118,7 @@ fn wait(cx: &mut Cx, count: usize, open_cases: usize) -> Ret {
         }
         match &value {
             Some(value) => {
-                let value = value.share(l);
+                let value = value.share();
                 let sender = crate::runtime::engine::channel::Sender { coroutine, value };
                 vm.channels[channel].senders.push_back(sender);
             }
@@ -131,7 +131,7 @@ fn wait(cx: &mut Cx, count: usize, open_cases: usize) -> Ret {
 
 /// Pushes the value of the send case on top of the stack.
 fn push_case_value(l: State) {
-    let value = l.with::<CaseObject, _>(-1, |case| case.send.as_ref().map(|v| v.share(l)));
+    let value = l.with::<CaseObject, _>(-1, |case| case.send.as_ref().map(|v| v.share()));
     match value.flatten() {
         Some(value) => value.push(l),
         None => l.push_nil(),
@@ -148,13 +148,11 @@ fn push_result(cx: &mut Cx, channel: u32, ok: bool) -> Ret {
 impl VmData {
     /// Turns the value on top of `l` into a result table.
     pub fn push_select_result(&mut self, l: State, channel: u32, ok: bool) {
-        // A shallow copy of a table that has the three fields is cheaper than growing one.
+        let value = l.top();
         self.select_result.push(l);
         l.clone_table(-1);
-        l.remove(-2);
-        l.insert(-2);
         self.keys.value.push(l);
-        l.insert(-2);
+        l.push_value(value);
         l.raw_set(-3);
         self.keys.ok.push(l);
         l.push_bool(ok);
@@ -162,6 +160,9 @@ impl VmData {
         self.keys.channel.push(l);
         self.push_channel(l, channel);
         l.raw_set(-3);
+        // The value's place takes the table, the template goes.
+        l.replace(value);
+        l.pop(1);
     }
 
     /// A suspended select is done: its value is on top of `inner`.

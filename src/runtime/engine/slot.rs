@@ -35,15 +35,13 @@ impl Slot {
     }
 
     /// A second hold on the same value.
-    pub fn share(&self, l: State) -> Slot {
+    #[inline]
+    pub fn share(&self) -> Slot {
         match self {
             Slot::Nil => Slot::Nil,
             Slot::Bool(flag) => Slot::Bool(*flag),
             Slot::Number(number) => Slot::Number(*number),
-            Slot::Object(anchor) => {
-                anchor.push(l);
-                Slot::Object(l.anchor())
-            }
+            Slot::Object(anchor) => Slot::Object(anchor.share()),
         }
     }
 }

@@ -8,21 +8,27 @@ use std::sync::{Arc, Weak};
 
 use rustc_hash::FxHashMap;
 
+use crate::core::pid::PidBlock;
 use crate::core::reactor::timers::Timers;
 use crate::core::relay::Package;
 use crate::core::scheduler::stats::bump;
 use crate::core::vm::{Event, Interrupt, Slice, SliceEnd, Vm, VmCell};
 use crate::infra::clock::Nanos;
 use crate::infra::error::{Error, Result};
+use crate::infra::transcoder::keys::KeyId;
+use crate::runtime::engine::addresses::Addresses;
 use crate::runtime::engine::channel::{Channel, Graveyard};
 use crate::runtime::engine::chunk::Definition;
 use crate::runtime::engine::coroutine::{self, Break, Coroutine, Wait};
 use crate::runtime::engine::env::Environments;
-use crate::runtime::engine::mail::Topics;
+use crate::runtime::engine::housekeeping::Housekeeping;
+use crate::runtime::engine::mail::{Topics, unix_now};
 use crate::runtime::engine::process::{self, Process, Spec};
-use crate::runtime::engine::raw::{Anchor, Guard, InterruptSwitch, State, VmPointer};
+use crate::runtime::engine::raw::{Anchor, Guard, InterruptSwitch, State, Type, VmPointer};
+use crate::runtime::engine::recipes::Recipes;
 use crate::runtime::engine::{env, wire};
 use crate::runtime::pool::VmPool;
+use crate::system::host::{Host, Seat};
 use crate::system::kernel::Kernel;
 use crate::system::spawn::SpawnRequest;
 
@@ -75,6 +81,11 @@ impl<T> Slab32<T> {
         self.0.len()
     }
 
+    /// Gives back room behind the last place that is taken.
+    pub fn shrink(&mut self) {
+        self.0.shrink_to_fit();
+    }
+
     pub fn is_empty(&self) -> bool {
         self.0.is_empty()
     }
@@ -103,11 +114,17 @@ pub enum Due {
     Channel(u32),
 }
 
-/// Field names that results are made of, as Lua strings.
+/// Field names that results and events are made of, as Lua strings.
 pub struct Keys {
     pub channel: Anchor,
     pub value: Anchor,
     pub ok: Anchor,
+    pub kind: Anchor,
+    pub from: Anchor,
+    pub at: Anchor,
+    pub result: Anchor,
+    pub exit: Anchor,
+    pub link_down: Anchor,
 }
 
 /// Everything of a VM but the worker's view of it. Reached from host functions.
@@ -121,11 +138,23 @@ pub struct VmData {
     pub channels: Slab32<Channel>,
     pub timers: Timers<Due>,
     pub by_uniq: FxHashMap<u64, u32>,
+    /// Numbers set aside for the next processes.
+    pub pids: PidBlock,
+    /// Hosts of the processes in here.
+    pub hosts: Vec<Arc<Host>>,
+    seat: Seat,
+    pub recipes: Recipes,
+    /// Unix time in seconds, as of the last look at the clock.
+    pub unix_now: f64,
     pub topics: Topics,
+    pub addresses: Addresses,
+    /// Where messages to other VMs are written before they get a buffer of their length.
+    pub scratch: Vec<u8>,
     pub environments: Environments,
     pub keys: Keys,
-    /// Template of select results.
+    /// Templates: a shallow copy of a table that has its fields is cheaper than growing one.
     pub select_result: Anchor,
+    pub exit_event: Anchor,
     /// Weak table: place of a channel + 1 -> its object.
     pub objects: Anchor,
     pub graveyard: NonNull<Graveyard>,
@@ -138,7 +167,8 @@ pub struct VmData {
     pub running: u32,
     /// Chunk bodies running, one inside the other.
     pub starting: u32,
-    pub chunk_deadline: Nanos,
+    /// When the running chunk body has to be done; unknown until the ticker has looked at it.
+    pub chunk_deadline: Option<Nanos>,
     pub broke: Break,
     /// A resume that could not be interrupted: its number, and since when.
     pub held: (u64, Nanos),
@@ -146,8 +176,13 @@ pub struct VmData {
     /// Processes that lost a timer while some of their coroutines wait for nothing: perhaps the last
     /// thing that could have happened to them.
     pub suspects: Vec<u32>,
+    pub housekeeping: Housekeeping,
+    /// Size that the heap may have, if the one process of this VM has a limit.
+    pub memory_limit: Option<usize>,
     ready: VecDeque<u32>,
     chunks: Vec<Loaded>,
+    /// Whether this VM runs native code; unknown until some is wanted.
+    native: Option<bool>,
     chunk_places: FxHashMap<usize, usize>,
     threads: Vec<(State, Anchor)>,
     /// Of the running slice.
@@ -158,25 +193,57 @@ pub struct VmData {
 /// A definition's chunk in this VM.
 struct Loaded {
     /// Held, so that its address stays a valid key.
-    _definition: Arc<Definition>,
+    definition: Arc<Definition>,
     function: Anchor,
-    uses_g: bool,
+    /// Name of the method.
+    method: Anchor,
     environment: usize,
+    /// Processes that have ended since the definition was told, and how many of them were long; it has
+    /// been told once at least.
+    ended: u32,
+    long: u32,
+    told: bool,
+    /// How often a process of it took its whole quantum in one go.
+    overstays: u32,
 }
 
+/// Chunks whose processes overstay so often get native code.
+///
+/// Not all and not at once: it costs time and memory in each VM, and code that mostly calls host
+/// functions and waits is slower with it (a pair that talks: 1.75 instead of 1.17 us a trip), while
+/// code that computes takes two thirds of the time.
+const OVERSTAYS_INTERPRETED: u32 = 4;
+
+/// Ended processes of a definition that a VM keeps to itself for a while.
+const ENDED_UNTOLD: u32 = 64;
+
 impl VmData {
-    fn new(main: State, kernel: Arc<Kernel>, pool: Weak<VmPool>) -> VmData {
+    fn new(main: State, kernel: Arc<Kernel>, pool: Weak<VmPool>, seat: Seat) -> VmData {
         let text = |name: &str| {
             main.push_str(name);
             main.anchor()
         };
-        let keys = Keys { channel: text("channel"), value: text("value"), ok: text("ok") };
-        main.new_table(0, 3);
-        for field in ["channel", "value", "ok"] {
-            main.push_bool(false);
-            main.set_field(-2, field);
-        }
-        let select_result = main.anchor();
+        let keys = Keys {
+            channel: text("channel"),
+            value: text("value"),
+            ok: text("ok"),
+            kind: text("kind"),
+            from: text("from"),
+            at: text("at"),
+            result: text("result"),
+            exit: text("pid.exit"),
+            link_down: text("pid.link.down"),
+        };
+        let template = |fields: &[&str]| {
+            main.new_table(0, fields.len());
+            for field in fields {
+                main.push_bool(false);
+                main.set_field(-2, field);
+            }
+            main.anchor()
+        };
+        let select_result = template(&["channel", "value", "ok"]);
+        let exit_event = template(&["kind", "from", "at", "result"]);
         main.new_table(0, 0);
         main.new_table(0, 1);
         main.push_str("v");
@@ -194,10 +261,18 @@ impl VmData {
             channels: Slab32::default(),
             timers: Timers::default(),
             by_uniq: FxHashMap::default(),
+            pids: PidBlock::default(),
+            hosts: Vec::new(),
+            seat,
+            recipes: Recipes::default(),
+            unix_now: unix_now(),
             topics: Topics::default(),
+            addresses: Addresses::default(),
+            scratch: Vec::new(),
             environments: Environments::default(),
             keys,
             select_result,
+            exit_event,
             objects,
             graveyard: NonNull::from(Box::leak(Box::new(Graveyard::default()))),
             limbo,
@@ -205,13 +280,16 @@ impl VmData {
             current: NONE,
             running: NONE,
             starting: 0,
-            chunk_deadline: 0,
+            chunk_deadline: None,
             broke: Break::default(),
             held: (0, 0),
             generation: 0,
             suspects: Vec::new(),
+            housekeeping: Housekeeping::default(),
+            memory_limit: None,
             ready: VecDeque::new(),
             chunks: Vec::new(),
+            native: None,
             chunk_places: FxHashMap::default(),
             threads: Vec::new(),
             resumes: None,
@@ -224,9 +302,10 @@ impl VmData {
     }
 
     /// The cell of this VM, while it runs.
-    pub fn cell(&self) -> Option<Arc<VmCell>> {
+    #[inline]
+    pub fn cell(&self) -> Option<&Arc<VmCell>> {
         // SAFETY: set from the slice's reference at its start, cleared at its end.
-        self.cell.map(|cell| unsafe { cell.as_ref() }.clone())
+        self.cell.map(|cell| unsafe { cell.as_ref() })
     }
 
     /// Number of the running resume, on the worker that runs it.
@@ -266,10 +345,10 @@ impl VmData {
     // -- chunks and threads -------------------------------------------------------------------
 
     /// The place of a definition's chunk, loaded at the first call.
-    pub fn chunk(&mut self, definition: &Arc<Definition>) -> Result<usize> {
+    pub fn chunk(&mut self, definition: &Arc<Definition>) -> Result<u32> {
         let key = Arc::as_ptr(definition) as usize;
         if let Some(&place) = self.chunk_places.get(&key) {
-            return Ok(place);
+            return Ok(place as u32);
         }
         let main = self.main;
         let environment = self.environments.of(main, &definition.modules);
@@ -285,19 +364,87 @@ impl VmData {
         }
         let function = thread.anchor();
         main.pop(1);
-        self.chunks.push(Loaded {
-            _definition: definition.clone(),
+        main.push_str(&definition.method);
+        let method = main.anchor();
+        let place = self.chunks.len();
+        let definition = definition.clone();
+        let loaded = Loaded {
+            definition,
             function,
-            uses_g: definition.uses_g,
+            method,
             environment,
+            ended: 0,
+            long: 0,
+            told: false,
+            overstays: 0,
+        };
+        self.chunks.push(loaded);
+        self.chunk_places.insert(key, place);
+        Ok(place as u32)
+    }
+
+    /// The definition of a loaded chunk.
+    pub fn definition(&self, chunk: u32) -> &Arc<Definition> {
+        &self.chunks[chunk as usize].definition
+    }
+
+    /// Pushes the method out of the chunk's table on top of the stack.
+    pub fn push_method(&self, chunk: u32, thread: State) -> Type {
+        self.chunks[chunk as usize].method.push(thread);
+        thread.raw_get(-2)
+    }
+
+    /// A process of this chunk took its whole quantum.
+    pub fn count_overstay(&mut self, chunk: u32) {
+        let loaded = &mut self.chunks[chunk as usize];
+        loaded.overstays = loaded.overstays.saturating_add(1);
+        if loaded.overstays != OVERSTAYS_INTERPRETED {
+            return;
+        }
+        let main = self.main;
+        // The first one makes the VM ready for it; where the machine cannot, nothing changes.
+        if *self.native.get_or_insert_with(|| main.enable_native_code()) {
+            loaded.function.push(main);
+            main.compile_native(-1);
+            main.pop(1);
+        }
+    }
+
+    /// A process of this chunk has ended.
+    pub fn count_end(&mut self, chunk: u32, was_long: bool) {
+        let loaded = &mut self.chunks[chunk as usize];
+        loaded.ended += 1;
+        loaded.long += u32::from(was_long);
+        if !loaded.told || loaded.ended >= ENDED_UNTOLD {
+            loaded.told = true;
+            let (ended, long) =
+                (std::mem::take(&mut loaded.ended), std::mem::take(&mut loaded.long));
+            loaded.definition.cost.on_end(ended, long);
+        }
+    }
+
+    /// The place of a host of this VM's processes.
+    pub fn host(&mut self, host: &Arc<Host>) -> u32 {
+        let place = self.hosts.iter().position(|known| Arc::ptr_eq(known, host));
+        let place = place.unwrap_or_else(|| {
+            self.hosts.push(host.clone());
+            self.hosts.len() - 1
         });
-        self.chunk_places.insert(key, self.chunks.len() - 1);
-        Ok(self.chunks.len() - 1)
+        place as u32
+    }
+
+    /// Counts a process in that is to be started here.
+    pub fn enter_host(&self, host: u32) -> Result<()> {
+        self.hosts[host as usize].enter(self.seat)
+    }
+
+    pub fn leave_host(&self, host: u32) {
+        self.hosts[host as usize].leave(self.seat);
     }
 
     /// Pushes a fresh instance of a chunk onto a process's thread.
-    pub fn push_chunk(&mut self, place: usize, thread: State) {
-        self.chunks[place].function.push(thread);
+    pub fn push_chunk(&mut self, place: u32, thread: State) {
+        self.chunks[place as usize].function.push(thread);
         thread.clone_function(-1);
         thread.remove(-2);
     }
@@ -322,8 +469,9 @@ impl VmData {
     }
 
     /// Gives a thread new, empty globals before those of its definition.
-    pub fn fresh_globals(&mut self, thread: State, chunk: usize) {
-        let Loaded { uses_g, environment, .. } = self.chunks[chunk];
+    pub fn fresh_globals(&mut self, thread: State, chunk: u32) {
+        let Loaded { ref definition, environment, .. } = self.chunks[chunk as usize];
+        let uses_g = definition.uses_g;
         thread.new_table(0, usize::from(uses_g));
         if uses_g {
             thread.push_value(-1);
@@ -377,14 +525,21 @@ impl Interrupt for LuaInterrupt {
 
 impl LuaVm {
     /// A VM with an empty state, ready for processes.
-    pub fn create(kernel: Arc<Kernel>, pool: Weak<VmPool>) -> Result<(LuaVm, LuaInterrupt)> {
+    ///
+    /// Its processes count at `seat` on their hosts.
+    pub fn create(
+        kernel: Arc<Kernel>,
+        pool: Weak<VmPool>,
+        seat: Seat,
+    ) -> Result<(LuaVm, LuaInterrupt)> {
         let main = State::create().ok_or_else(|| Error::internal("no memory for a Lua state"))?;
         let _guard = Guard::enter(main);
         main.set_gc_goal(GC_GOAL);
         env::open_libraries(main);
-        let data = VmPointer::install(main, VmData::new(main, kernel, pool));
+        let data = VmPointer::install(main, VmData::new(main, kernel, pool, seat));
         env::build(data.get());
         main.set_break_hook(coroutine::on_break);
+        main.set_numbering(|text| KeyId::of(text).map(KeyId::number));
         let interrupt = LuaInterrupt(main.interrupt_switch(coroutine::on_interrupt));
         Ok((LuaVm { main, data, events: Vec::new() }, interrupt))
     }
@@ -403,9 +558,10 @@ impl LuaVm {
             match event {
                 Event::Package(package) => self.data.get().arrive(package),
                 Event::Done { pid, tag, result } => self.complete(pid, tag, result),
+                Event::News { pid, feed } => self.data.get().take_news(pid, &feed),
                 Event::Start(start) => {
                     let started = match start.spec.downcast::<SpawnRequest>() {
-                        Ok(request) => self.start(slice.cell, *request),
+                        Ok(request) => self.start(*request),
                         Err(_) => Err(Error::internal("a start request of an unknown kind")),
                     };
                     (start.reply)(started);
@@ -413,8 +569,9 @@ impl LuaVm {
             }
         }
         self.events = events;
-        let kernel = self.data.get().kernel.clone();
-        kernel.mailbox.drain_for(slice.cell);
+        let data = self.data.get();
+        data.unix_now = unix_now();
+        data.kernel.mailbox.drain_for(slice.cell);
     }
 
     fn complete(
@@ -437,32 +594,31 @@ impl LuaVm {
         }
     }
 
-    fn start(
-        &mut self,
-        cell: &Arc<VmCell>,
-        request: SpawnRequest,
-    ) -> Result<crate::core::pid::Pid> {
-        let definition = match request.blueprint.downcast::<Definition>() {
-            Ok(definition) => definition,
-            Err(_) => {
-                request.host.leave();
-                return Err(Error::internal("failed to create process"));
-            }
-        };
+    fn start(&mut self, request: SpawnRequest) -> Result<crate::core::pid::Pid> {
+        let data = self.data.get();
+        let host = data.host(&request.host);
+        request.host.move_in(data.seat);
+        let definition = request.blueprint.downcast::<Definition>();
+        let chunk = definition
+            .map_err(|_| Error::internal("failed to create process"))
+            .and_then(|definition| data.chunk(&definition))
+            .inspect_err(|_| data.leave_host(host))?;
         let extra = match (request.on_end, request.terminal) {
             (None, None) => None,
-            (on_end, terminal) => Some(Box::new(process::Extra { on_end, terminal })),
+            (on_end, terminal) => {
+                Some(Box::new(process::Extra { on_end, terminal, ..process::Extra::default() }))
+            }
         };
         let spec = Spec {
-            definition,
-            host: request.host,
+            chunk,
+            host,
             parent: request.parent,
             monitor: request.monitor,
             link: request.link,
             extra,
         };
         let args = request.args;
-        process::start(self.data, cell, spec, |thread| Ok(wire::decode_all(thread, &args)))
+        process::start(self.data, spec, |thread| Ok(wire::decode_all(thread, &args)))
     }
 
     /// Delivers lifecycle packages between processes of this VM, and those they cause.
@@ -480,6 +636,7 @@ impl Vm for LuaVm {
         data.resumes = Some(NonNull::from(slice.resumes));
         data.cell = Some(NonNull::from(slice.cell));
         let mut more = false;
+        let mut worked = false;
         let mut now = slice.now;
         'slice: loop {
             self.take_events(slice);
@@ -488,6 +645,7 @@ impl Vm for LuaVm {
             process::end_deadlocked(self.data.get());
             let mut switches = 0;
             while let Some(id) = self.data.get().next_ready() {
+                worked = true;
                 let step = process::step(self.data, id);
                 self.deliver_local();
                 switches += step.switches;
@@ -506,9 +664,11 @@ impl Vm for LuaVm {
         data.bury();
         process::end_deadlocked(data);
         more |= !data.local_mail.is_empty();
+        more = more || data.keep_house(slice, worked);
         data.resumes = None;
         data.cell = None;
-        SliceEnd { more, next_timer: data.timers.next_deadline() }
+        let due = [data.timers.next_deadline(), data.housekeeping.due];
+        SliceEnd { more, next_timer: due.into_iter().flatten().min() }
     }
 }
 
@@ -516,17 +676,22 @@ impl Drop for LuaVm {
     fn drop(&mut self) {
         let _guard = Guard::closing();
         let graveyard = self.data.get().graveyard;
+        let housekeeping = &self.data.get().housekeeping;
+        let burst = housekeeping.retired.then(|| self.data.get().kernel.scheduler.clone());
         // SAFETY: the VM is being dropped: nothing runs in it, and host functions are the only
         // others who would look for its data.
         let mut data = unsafe { self.data.take() };
         for (_, process) in &mut data.processes.0 {
-            if let Some(host) = process.host.take() {
-                host.leave();
+            if let Some(host) = data.hosts.get(process.host as usize) {
+                host.leave(data.seat);
             }
         }
         drop(data);
         self.main.close();
         // SAFETY: allocated by `VmData::new`; the state, whose finalizers wrote to it, is closed.
         drop(unsafe { Box::from_raw(graveyard.as_ptr()) });
+        if let Some(scheduler) = burst {
+            scheduler.release_memory();
+        }
     }
 }

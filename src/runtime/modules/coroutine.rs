@@ -81,7 +81,7 @@ enum Finished {
 fn finish(l: State, thread: State) -> Finished {
     match thread.outcome() {
         Status::Broke => {
-            VmPointer::<VmData>::of(l).get().broke.parents.push(l);
+            VmPointer::<VmData>::entered().get().broke.parents.push(l);
             Finished::Broken
         }
         Status::Finished | Status::Yielded => {

@@ -3,10 +3,12 @@
 //! Specification 01. Within a VM everything here is done at once; across VMs, spawning suspends the
 //! caller until the other VM has started the child.
 
+use std::sync::Arc;
+
 use crate::core::pid::{HostId, NodeId, Pid, PidParts};
 use crate::core::relay::mailbox::Resume;
 use crate::core::relay::{Body, Package, Posted};
-use crate::core::vm::Answer;
+use crate::core::vm::{Answer, VmCell};
 use crate::infra::error::{Error, Kind};
 use crate::infra::transcoder::wire::Wire;
 use crate::runtime::engine::channel::Source;
@@ -14,12 +16,13 @@ use crate::runtime::engine::chunk::{Definition, Habit};
 use crate::runtime::engine::coroutine::Wait;
 use crate::runtime::engine::mail::{Mail, Payload, Topic};
 use crate::runtime::engine::process::{self as engine_process, Spec};
-use crate::runtime::engine::raw::{State, Type};
+use crate::runtime::engine::raw::{State, Type, VmPointer};
+use crate::runtime::engine::recipes::Here;
 use crate::runtime::engine::slot::Slot;
 use crate::runtime::engine::vm::VmData;
 use crate::runtime::engine::{Cx, Raise, Ret, copy, error, host, push_functions, wire};
-use crate::runtime::pool::{Parent, Place};
-use crate::system::host::HostKind;
+use crate::runtime::pool::{Parent, Place, VmPool};
+use crate::system::host::{Host, HostKind, Seat};
 use crate::system::kernel::terminated;
 use crate::system::spawn::SpawnRequest;
 
@@ -93,8 +96,19 @@ impl Cx {
 
     /// Argument `n` as a destination: a PID or a registered name.
     fn destination(&mut self, n: i32) -> Result<Result<Pid, Error>, Raise> {
-        let text = self.string(n)?;
-        Ok(self.vm().resolve(&text))
+        let text = self.text(n)?;
+        let address = self.l.address(n);
+        let vm = self.vm();
+        if let Some(pid) = vm.addresses.get(address, text) {
+            return Ok(Ok(pid));
+        }
+        let resolved = vm.resolve(&String::from_utf8_lossy(text));
+        if let Ok(pid) = resolved
+            && PidParts::parse(&String::from_utf8_lossy(text)).is_ok()
+        {
+            vm.addresses.insert(address, text, pid);
+        }
+        Ok(resolved)
     }
 }
 
@@ -133,11 +147,8 @@ fn pid(cx: &mut Cx) -> Ret {
 
 fn id(cx: &mut Cx) -> Ret {
     let vm = cx.vm();
-    let id = vm.processes[vm.current].definition.as_ref().map(|d| d.id.to_string());
-    match id {
-        Some(id) => cx.str(&id),
-        None => cx.fail(Error::internal("no process context")),
-    }
+    let id = vm.definition(vm.processes[vm.current].chunk).id.to_string();
+    cx.str(&id)
 }
 
 // -- spawn -------------------------------------------------------------------------------------
@@ -163,86 +174,110 @@ fn spawn_with(cx: &mut Cx, name: &str, monitor: bool, link: bool) -> Ret {
         let message = format!("{name} requires at least id and host arguments");
         return cx.fail(Error::invalid(message));
     }
-    let source = cx.string(1)?;
-    let host_id = cx.string(2)?;
-    let kernel = cx.vm().kernel.clone();
-    let found = kernel.hosts.get(&host_id).and_then(|host| {
-        let blueprint = kernel.factory.get(&source)?;
-        let definition = blueprint
-            .clone()
-            .downcast::<Definition>()
-            .map_err(|_| Error::internal("failed to create process"))?;
-        Ok((host, blueprint, definition))
-    });
-    let (host, blueprint, definition) = match found {
-        Ok(found) => found,
+    let (source, host_id) = (cx.text(1)?, cx.text(2)?);
+    let can_wait = cx.can_suspend();
+    let vm = cx.vm();
+    let Some((number, population)) = vm.cell().map(|cell| (cell.number, cell.population())) else {
+        return Err("no VM runs here".into());
+    };
+    let recipe = match vm.recipes.get(&vm.kernel, source, host_id) {
+        Ok(recipe) => recipe,
         Err(error) => return cx.fail(error),
     };
-    let Some(cell) = cx.vm().cell() else { return Err("no VM runs here".into()) };
-    let Some(pool) = cx.vm().pool.upgrade() else {
+    let process = &mut vm.processes[vm.current];
+    let has_unknown_child = process.has_unknown_child;
+    let placing = Parent { vm: number, population, has_unknown_child, can_wait };
+    process.has_unknown_child |= recipe.definition.cost.habit() != Habit::Short;
+    let bonds = Bonds { parent: process.pid, monitor, link };
+    if let Some(here) = recipe.here
+        && !recipe.host.isolated
+        && placing.keeps(&recipe.definition)
+    {
+        return spawn_here(cx, here, bonds);
+    }
+    let (definition, host) = (recipe.definition.clone(), recipe.host.clone());
+    let Some(pool) = vm.pool.upgrade() else {
         return cx.fail(Error::unavailable("the runtime is shutting down"));
     };
-    let can_wait = cx.suspendable().is_ok();
-    let vm = cx.vm();
-    let current = vm.current;
-    let has_unknown_child = vm.processes[current].has_unknown_child;
-    if definition.cost.habit() != Habit::Short {
-        vm.processes[current].has_unknown_child = true;
-    }
-    let placing = Parent { vm: &cell, has_unknown_child, can_wait };
-    let place = match pool.place(Some(&placing), &definition, host.isolated) {
-        Ok(place) => place,
-        Err(error) => return cx.fail(error),
-    };
-    let parent = cx.self_pid();
-    match place {
-        Place::Here => {
-            if let Err(error) = host.enter() {
-                return cx.fail(error);
-            }
-            let spec = Spec { definition, host, parent, monitor, link, extra: None };
-            let mut raised = None;
-            let vm = crate::runtime::engine::raw::VmPointer::of(cx.l);
-            let started = engine_process::start(vm, &cell, spec, |thread| {
-                copy::arguments(cx, 3, thread).map_err(|raise| {
-                    raised = Some(raise);
-                    Error::internal("arguments cannot be copied")
-                })
-            });
-            match (started, raised) {
-                (_, Some(raise)) => Err(raise),
-                (Ok(child), None) => {
-                    let l = cx.l;
-                    cx.vm().push_pid(l, child);
-                    cx.values(1)
-                }
-                (Err(error), None) => cx.fail(error),
-            }
-        }
-        Place::There(vm) => {
-            // Before anything is sent: a caller that cannot wait must leave no child behind.
-            cx.suspendable()?;
-            let done = cx.completer()?;
-            let mut args = Wire::new();
-            wire::encode_arguments(cx.l, 3, cx.l.top(), &mut args)?;
-            if let Err(error) = host.enter() {
-                return cx.fail(error);
-            }
-            let request = SpawnRequest {
-                blueprint,
-                host,
-                args,
-                parent,
-                monitor,
-                link,
-                terminal: None,
-                on_end: None,
+    match pool.place(Some(placing), &definition, host.isolated) {
+        Ok(Place::Here) => {
+            let host = vm.host(&host);
+            let here = match vm.chunk(&definition) {
+                Ok(chunk) => Here { chunk, host },
+                Err(error) => return cx.fail(error),
             };
-            let reply = move |started: Result<Pid, Error>| done(started.map(Answer::Pid));
-            pool.start_in(&vm, request, Box::new(reply));
-            cx.suspend(Wait::Command(finish_pid))
+            vm.recipes.set_here(here);
+            spawn_here(cx, here, bonds)
         }
+        Ok(Place::There(vm)) => spawn_there(cx, &pool, &vm, definition, host, bonds),
+        Err(error) => cx.fail(error),
     }
+}
+
+/// What ties a child to its parent.
+struct Bonds {
+    parent: Pid,
+    monitor: bool,
+    link: bool,
+}
+
+/// Starts a process in the VM of its parent, the arguments are those of the call.
+fn spawn_here(cx: &mut Cx, here: Here, bonds: Bonds) -> Ret {
+    if let Err(error) = cx.vm().enter_host(here.host) {
+        return cx.fail(error);
+    }
+    let Here { chunk, host } = here;
+    let Bonds { parent, monitor, link } = bonds;
+    let spec = Spec { chunk, host, parent, monitor, link, extra: None };
+    let mut raised = None;
+    let started = engine_process::start(VmPointer::entered(), spec, |thread| {
+        copy::arguments(cx, 3, thread).map_err(|raise| {
+            raised = Some(raise);
+            Error::internal("arguments cannot be copied")
+        })
+    });
+    match (started, raised) {
+        (_, Some(raise)) => Err(raise),
+        (Ok(child), None) => {
+            let l = cx.l;
+            cx.vm().push_pid(l, child);
+            cx.values(1)
+        }
+        (Err(error), None) => cx.fail(error),
+    }
+}
+
+/// Has another VM start a process; the caller waits for its PID.
+fn spawn_there(
+    cx: &mut Cx,
+    pool: &VmPool,
+    vm: &Arc<VmCell>,
+    definition: Arc<Definition>,
+    host: Arc<Host>,
+    bonds: Bonds,
+) -> Ret {
+    // Before anything is sent: a caller that cannot wait must leave no child behind.
+    cx.suspendable()?;
+    let done = cx.completer()?;
+    let mut args = Wire::new();
+    wire::encode_arguments(cx.l, 3, cx.l.top(), &mut args)?;
+    if let Err(error) = host.enter(Seat::OUTSIDE) {
+        return cx.fail(error);
+    }
+    let Bonds { parent, monitor, link } = bonds;
+    let request = SpawnRequest {
+        blueprint: definition,
+        host,
+        args,
+        parent,
+        monitor,
+        link,
+        terminal: None,
+        on_end: None,
+    };
+    let reply = move |started: Result<Pid, Error>| done(started.map(Answer::Pid));
+    pool.start_in(vm, request, Box::new(reply));
+    cx.suspend(Wait::Command(finish_pid))
 }
 
 /// Results of a command that answers with a PID.
@@ -271,11 +306,7 @@ fn send(cx: &mut Cx) -> Ret {
     if l.top() < 2 {
         return cx.fail(Error::invalid("send requires at least destination and topic arguments"));
     }
-    let to = match l.bytes(1).map(std::str::from_utf8) {
-        Some(Ok(text)) => cx.vm().resolve(text),
-        _ => cx.destination(1)?,
-    };
-    let to = match to {
+    let to = match cx.destination(1)? {
         Ok(to) => to,
         Err(error) => return cx.fail(error),
     };
@@ -294,9 +325,10 @@ fn send(cx: &mut Cx) -> Ret {
         vm.receive_mail(target, Mail { from, topic, payload });
         return cx.bool(true);
     }
-    let mut message = Wire::new();
+    let mut message = Wire::with_buffer(std::mem::take(&mut cx.vm().scratch));
     message.str(topic);
     wire::encode_arguments(l, 3, l.top(), &mut message)?;
+    let message = message.seal(&mut cx.vm().scratch);
     post(cx, Package { from, to, body: Body::Message(message) })
 }
 
@@ -322,24 +354,23 @@ fn copied(cx: &Cx, first: i32) -> Result<Payload, Raise> {
 
 /// Sends to another VM or node; suspends the sender while its lane is full.
 fn post(cx: &mut Cx, package: Package) -> Ret {
-    let can_wait = cx.suspendable();
+    let can_wait = cx.can_suspend();
     let vm = cx.vm();
-    let kernel = vm.kernel.clone();
     let current = vm.current;
     let mut ticket = vm.processes[current].ticket.take();
     // Made only if the lane is full: most packages never see a lane.
     let resume = || -> Resume {
-        match cx.completer() {
-            Ok(done) => Box::new(move || done(Ok(Answer::Bool(true)))),
-            Err(_) => Box::new(|| ()),
+        match vm.completer() {
+            Some(done) => Box::new(move || done(Ok(Answer::Bool(true)))),
+            None => Box::new(|| ()),
         }
     };
-    let posted = kernel.mailbox.send(package, &mut ticket, resume);
-    cx.vm().processes[current].ticket = ticket;
+    let posted = vm.kernel.mailbox.send(package, &mut ticket, resume);
+    vm.processes[current].ticket = ticket;
     match posted {
         Ok(Posted::Delivered | Posted::InLane) => cx.bool(true),
         // Where it cannot wait, as in a metamethod, the package is in the lane all the same.
-        Ok(Posted::Suspend) if can_wait.is_err() => cx.bool(true),
+        Ok(Posted::Suspend) if !can_wait => cx.bool(true),
         Ok(Posted::Suspend) => cx.suspend(Wait::Command(finish_bool)),
         Err(refused) => cx.fail(refused.reason.into()),
     }

@@ -56,15 +56,15 @@ impl Topology {
 
     /// Also fine when nothing was monitored.
     pub fn unmonitor(&self, watcher: Pid, target: Pid) {
-        self.table.with(target, |control| control.watchers.retain(|&w| w != watcher));
+        self.table.with(target, |control| control.watchers.retain(|w| *w != watcher));
     }
 
     /// Links both ways; linking twice changes nothing.
     pub fn link(&self, a: Pid, b: Pid) -> Result<()> {
         let add = |at: Pid, other: Pid| {
             self.table.with(at, |control| {
-                if !control.links.contains(&other) {
-                    control.links.push(other);
+                if !control.links().contains(&other) {
+                    control.bonds().links.push(other);
                 }
             })
         };
@@ -81,8 +81,16 @@ impl Topology {
     }
 
     pub fn unlink(&self, a: Pid, b: Pid) {
-        self.table.with(a, |control| control.links.retain(|&l| l != b));
-        self.table.with(b, |control| control.links.retain(|&l| l != a));
+        self.forget_link(a, b);
+        self.forget_link(b, a);
+    }
+
+    fn forget_link(&self, at: Pid, other: Pid) {
+        self.table.with(at, |control| {
+            if let Some(bonds) = control.bonds_mut() {
+                bonds.links.retain(|&link| link != other);
+            }
+        });
     }
 
     /// Registers `name` for a live process of this node; its end frees the name.
@@ -91,7 +99,7 @@ impl Topology {
         if self.names.register(name.clone(), pid)? {
             // Liveness is not checked: a name of a process that is gone, or never was, stays until
             // it is unregistered.
-            self.table.with(pid, |control| control.names.push(name));
+            self.table.with(pid, |control| control.bonds().names.push(name));
         }
         Ok(())
     }
@@ -99,18 +107,22 @@ impl Topology {
     /// Frees a name. `false`: nobody had it.
     pub fn unregister(&self, name: &str) -> bool {
         let Some(pid) = self.names.unregister(name) else { return false };
-        self.table.with(pid, |control| control.names.retain(|n| &**n != name));
+        self.table.with(pid, |control| {
+            if let Some(bonds) = control.bonds_mut() {
+                bonds.names.retain(|known| &**known != name);
+            }
+        });
         true
     }
 
     /// The process is gone: unroutable, names free. Whom to tell is in what is returned.
-    pub fn end(&self, pid: Pid) -> Option<Control> {
+    pub fn end(&self, pid: Pid) -> Option<Box<Control>> {
         let control = self.table.remove(pid)?;
-        for name in &control.names {
+        for name in control.names() {
             self.names.release(name, pid);
         }
-        for &other in &control.links {
-            self.table.with(other, |control| control.links.retain(|&l| l != pid));
+        for &other in control.links() {
+            self.forget_link(other, pid);
         }
         Some(control)
     }
@@ -129,7 +141,6 @@ impl Topology {
 mod tests {
     use super::*;
     use crate::core::pid::{HostId, PidGen};
-    use crate::core::registry::EntryId;
     use crate::core::vm::VmCell;
 
     fn topology(n: usize) -> (Topology, Vec<Pid>) {
@@ -138,7 +149,7 @@ mod tests {
         let host = HostId::intern("test:host");
         let made = (0..n).map(|_| {
             let pid = pids.next(host);
-            topology.begin(Control::new(pid, VmCell::new(1), EntryId::parse("test:p")));
+            topology.begin(Control::new(pid, VmCell::new(1)));
             pid
         });
         let made = made.collect();
@@ -151,7 +162,7 @@ mod tests {
         assert_eq!(topology.monitor(p[0], p[1]), Ok(()));
         let again = topology.monitor(p[0], p[1]).expect_err("twice");
         assert_eq!(again.message(), "already monitoring pid");
-        assert_eq!(topology.end(p[1]).map(|c| c.watchers), Some(vec![p[0]]));
+        assert_eq!(topology.end(p[1]).map(|c| c.watchers.to_vec()), Some(vec![p[0]]));
         let gone = topology.monitor(p[0], p[1]).expect_err("ended");
         assert_eq!((gone.kind(), gone.message()), (&Kind::NotFound, "pid not registered"));
         topology.unmonitor(p[0], p[1]);
@@ -164,11 +175,11 @@ mod tests {
         assert_eq!(topology.link(p[1], p[0]), Ok(()));
         assert_eq!(topology.link(p[0], p[2]), Ok(()));
         topology.unlink(p[2], p[0]);
-        assert_eq!(topology.end(p[0]).map(|c| c.links), Some(vec![p[1]]));
+        assert_eq!(topology.end(p[0]).map(|c| c.links().to_vec()), Some(vec![p[1]]));
         // The end of one side leaves nothing behind at the other.
-        assert_eq!(topology.end(p[1]).map(|c| c.links), Some(vec![]));
+        assert_eq!(topology.end(p[1]).map(|c| c.links().to_vec()), Some(vec![]));
         assert!(topology.link(p[2], p[0]).is_err());
-        assert_eq!(topology.end(p[2]).map(|c| c.links), Some(vec![]));
+        assert_eq!(topology.end(p[2]).map(|c| c.links().to_vec()), Some(vec![]));
     }
 
     #[test]
