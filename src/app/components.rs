@@ -5,7 +5,7 @@
 //! | pidgen | - | `PidGen` |
 //! | dispatcher | pidgen | `Dispatcher` |
 //! | terminal | dispatcher | handlers of the commands that read from terminals |
-//! | registry | dispatcher | `Registry`, history in memory |
+//! | registry | dispatcher | `Registry`, its history |
 //! | finder | registry | `Finder` |
 //! | supervisor | registry | `Supervisor`, its events and log lines |
 //! | topology | supervisor | `Topology` |
@@ -17,7 +17,8 @@
 
 use std::sync::{Arc, OnceLock, Weak};
 
-use crate::app::infrastructure::{Infrastructure, LOGGER, MAILBOX, RELAY, TABLE};
+use crate::app::infrastructure::{CONFIG, Infrastructure, LOGGER, MAILBOX, RELAY, TABLE};
+use crate::app::registry_settings;
 use crate::core::dispatcher::Dispatcher;
 use crate::core::pid::PidGen;
 use crate::core::registry::{Publisher, Registry, Settings};
@@ -124,7 +125,10 @@ struct RegistryComponent;
 component!(RegistryComponent, "registry", ["dispatcher"], |_, context| {
     let bus = need(context, &EventBus::KEY)?;
     let publisher: Arc<dyn Publisher> = Arc::new(RegistryEvents { bus: (*bus).clone() });
-    let settings = Settings { publisher: Some(publisher), ..Settings::default() };
+    let config = need(context, &CONFIG)?;
+    let logger = need(context, &LOGGER)?.named("registry");
+    let settings = registry_settings::read(&config, &logger)?;
+    let settings = Settings { publisher: Some(publisher), ..settings };
     context.attach(&REGISTRY, Arc::new(Registry::new(settings)));
     Ok(())
 });

@@ -9,6 +9,7 @@ use crate::core::relay::{self, Mailbox, Router};
 use crate::core::scheduler::{Options as SchedulerOptions, Scheduler};
 use crate::infra::app_context::{AppContext, Key};
 use crate::infra::clock::Clock;
+use crate::infra::config::Config;
 use crate::infra::error::Result;
 use crate::infra::event_bus::EventBus;
 use crate::infra::logger::Logger;
@@ -24,6 +25,8 @@ pub struct Options {
     pub lane_max: usize,
     pub logger: Logger,
     pub clock: Clock,
+    /// For components that have settings of their own.
+    pub config: Arc<Config>,
 }
 
 impl Default for Options {
@@ -34,11 +37,12 @@ impl Default for Options {
             lane_max: LANE_MAX,
             logger: Logger::silent(),
             clock: Clock::real(),
+            config: Arc::default(),
         }
     }
 }
 
-/// Event bus, logger, scheduler and relay, attached to a context of their own.
+/// Settings, event bus, logger, scheduler and relay, attached to a context of their own.
 pub struct Infrastructure {
     pub context: AppContext,
     pub bus: EventBus,
@@ -48,6 +52,7 @@ pub struct Infrastructure {
     pub node_name: String,
 }
 
+pub const CONFIG: Key<Config> = Key::new("config");
 pub const LOGGER: Key<Logger> = Key::new("logger");
 pub const TABLE: Key<ProcessTable> = Key::new("process_table");
 pub const RELAY: Key<relay::Node> = Key::new("relay");
@@ -68,6 +73,7 @@ impl Infrastructure {
         let relay = Arc::new(relay::Node::new(node, table.clone(), handle.clone()));
         let router = Router::new(relay.clone(), Box::new(NoRoute), Box::new(NoRoute));
         let mailbox = Arc::new(Mailbox::new(router, handle.workers(), options.lane_max));
+        context.attach(&CONFIG, options.config);
         context.attach(&EventBus::KEY, Arc::new(bus.clone()));
         context.attach(&LOGGER, Arc::new(options.logger.clone()));
         context.attach(&TABLE, table);

@@ -9,5 +9,6 @@ pub mod log_events;
 pub mod node;
 pub mod pipeline;
 pub mod project;
+pub mod registry_settings;
 pub mod render;
 pub mod shutdown;

@@ -6,6 +6,7 @@
 mod bad_input;
 mod commands;
 mod echo;
+mod history;
 mod project;
 mod pty;
 mod registry;

@@ -278,6 +278,7 @@ fn options(args: &RunArgs, config: &Config, logger: &Logger) -> Options {
         lane_max: lane_max.and_then(|n| usize::try_from(n).ok()).unwrap_or(LANE_MAX),
         logger: logger.clone(),
         clock: Clock::real(),
+        config: Arc::new(config.clone()),
     }
 }
 

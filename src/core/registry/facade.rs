@@ -3,6 +3,7 @@
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
+use std::time::Duration;
 
 use parking_lot::RwLock;
 
@@ -27,16 +28,19 @@ pub struct Settings {
     pub publisher: Option<Arc<dyn Publisher>>,
     /// Kinds stored without asking any listener.
     pub internal_kinds: Vec<String>,
+    /// How long a listener may take to answer.
+    pub event_wait_timeout: Duration,
 }
 
 impl Default for Settings {
-    /// History in memory, no publisher, the usual internal kinds.
+    /// History in memory, no publisher, the usual internal kinds, 30 seconds.
     fn default() -> Settings {
         let internal = ["registry.entry", "ns.requirement", "ns.dependency", "ns.definition"];
         Settings {
             history: Some(Arc::new(MemoryHistory::new())),
             publisher: None,
             internal_kinds: internal.map(str::to_owned).to_vec(),
+            event_wait_timeout: Duration::from_secs(30),
         }
     }
 }
@@ -125,8 +129,8 @@ impl Registry {
     /// Applies `changes` as a new version, a child of the current one. Waits for applies of other
     /// threads, and for the listeners.
     ///
-    /// Errors: `INVALID` without changes, before the load, or from inside a listener; else
-    /// `INTERNAL` "apply changes" or "save new version" with the reason as cause, and nothing has
+    /// Errors: `INVALID` without changes, before the load, or from inside a listener; `UNAVAILABLE`
+    /// once closed; else `INTERNAL` "apply changes" or "save new version" with the reason as cause, and nothing has
     /// changed. The causes: `CONFLICT` an id to create exists, `NOT_FOUND` something needed does
     /// not exist, `INVALID` another kind, or one unknown, or what the listener says.
     pub fn apply(&self, changes: Changeset) -> Result<Version> {
@@ -184,6 +188,17 @@ impl Registry {
             .map_err(|failure| failure.wrap(FAILED))?;
         self.visible.write().snapshot = Arc::new(Snapshot { state, version });
         Ok(())
+    }
+
+    /// Ends the changes: those under way are waited for, those that wait for their turn and all later
+    /// ones are `UNAVAILABLE`. Then gives up the files of the history. Reading goes on, except of old
+    /// versions in a file.
+    ///
+    /// `TIMEOUT` if a change takes longer than `patience`; its files stay open then, so that it can
+    /// still be saved. A second call may find it done.
+    pub fn close(&self, patience: Duration) -> Result<()> {
+        self.turn.close(patience)?;
+        self.history.as_ref().map_or(Ok(()), |history| history.close())
     }
 
     /// The entries now. Copies a pointer.

@@ -13,6 +13,7 @@
 //! | `listener` | who is asked and who is told |
 //! | `state`, `snapshot`, `query` | what readers see and how they search |
 //! | `version`, `history`, `squash` | versions, where they are kept, going back; deltas |
+//! | `sqlite`, `stored` | versions in a file, and the form they have there |
 //! | `turn` | one writer at a time |
 //! | `decode` | reading an entry's data with errors that name the field |
 //!
@@ -41,8 +42,10 @@ mod order;
 pub mod query;
 mod references;
 pub mod snapshot;
+pub mod sqlite;
 mod squash;
 mod state;
+mod stored;
 #[cfg(test)]
 mod testing;
 #[cfg(test)]
@@ -59,5 +62,6 @@ pub use id::EntryId;
 pub use listener::{Event, Listener, Observer, Publisher};
 pub use query::{Ignored, Query};
 pub use snapshot::Snapshot;
+pub use sqlite::SqliteHistory;
 pub use squash::build_delta;
 pub use version::{Version, VersionId};
