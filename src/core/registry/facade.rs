@@ -106,14 +106,9 @@ impl Registry {
         if self.visible.read().baseline.is_some() {
             return Err(Error::invalid("registry is already loaded"));
         }
-        let mut files = State::default();
-        let mut duplicates = Vec::new();
-        for entry in baseline {
-            if let Some(earlier) = files.set(entry.into()) {
-                duplicates.push(earlier.id.clone());
-            }
-        }
-        duplicates.sort();
+        let baseline = baseline.into_iter().map(Arc::new).collect();
+        let (files, replaced) = State::from_entries(baseline);
+        let mut duplicates: Vec<EntryId> = replaced.iter().map(|entry| entry.id.clone()).collect();
         duplicates.dedup();
         let (versions, head) = self.read_history()?;
         let wanted = self.state_after(files.clone(), versions.line(head.id))?;
