@@ -6,7 +6,13 @@ use std::process::ExitCode;
 #[global_allocator]
 static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
 
+fn release_memory() {
+    // SAFETY: callable at any time, on any thread.
+    unsafe { libmimalloc_sys::mi_collect(true) }
+}
+
 fn main() -> ExitCode {
+    wippy::infra::memory::set_release(release_memory);
     // A panic is a bug of ours; whatever becomes of it, the user keeps a usable terminal.
     let report = std::panic::take_hook();
     std::panic::set_hook(Box::new(move |panic| {

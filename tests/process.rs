@@ -7,10 +7,11 @@
 use std::time::Duration;
 
 use wippy::app::node::{Node, Options};
+use wippy::core::pid::HostId;
 use wippy::core::scheduler::Options as SchedulerOptions;
 use wippy::infra::error::Error;
 use wippy::infra::transcoder::Value;
-use wippy::system::host::HostKind;
+use wippy::system::host::{Host, HostKind};
 
 /// A safety net, not a measure.
 const LONG: Duration = Duration::from_secs(60);
@@ -504,4 +505,80 @@ fn code_that_cannot_be_suspended_ends_in_an_error() {
     // A worker for each of the two that hold theirs, and one for the watcher.
     let scheduler = SchedulerOptions { workers: 3, ..SchedulerOptions::default() };
     assert_eq!(run_on(scheduler, programs, true), Ok(Value::Nil));
+}
+
+/// A burst opens VMs beyond those that are kept; once they are empty and idle, they go.
+#[test]
+fn vms_that_a_burst_has_opened_are_given_back() {
+    let scheduler = SchedulerOptions { workers: 1, ..SchedulerOptions::default() };
+    let node = Node::start(Options { scheduler, ..Options::default() }).expect("starts");
+    node.add_host("app:host", HostKind::Processes, false).expect("new");
+    node.define("app:idle", "return { main = function() process.inbox():receive() end }")
+        .expect("compiles");
+    let main = r#"
+        local function main(n)
+            local pids, events = {}, process.events()
+            for i = 1, n do pids[i] = assert(process.spawn_monitored("app:idle", "app:host")) end
+            for _, pid in ipairs(pids) do process.send(pid, "end") end
+            for _ = 1, n do events:receive() end
+        end
+        return { main = main }"#;
+    node.define("app:main", main).expect("compiles");
+    let (_, ended) = node.spawn("app:main", "app:host", &[Value::Int(12_000)]).expect("starts");
+    ended.wait(LONG).expect("succeeds");
+    let opened = node.pool.len();
+    assert!(opened > 2, "{opened} VMs for 12,000 processes");
+
+    let begin = std::time::Instant::now();
+    while node.pool.len() > 2 {
+        assert!(begin.elapsed() < LONG, "{} VMs are still open", node.pool.len());
+        std::thread::yield_now();
+    }
+}
+
+/// A process that holds too much ends, also if it would catch the error; what it has thrown away does
+/// not count, and the others do not notice.
+#[test]
+fn a_process_over_its_memory_limit_ends_alone() {
+    let node = Node::start(Options::default()).expect("starts");
+    let limited = Host::new(HostId::intern("app:limited"), HostKind::Processes, false);
+    node.add(limited.with_memory_limit(Some(4 << 20))).expect("new");
+    node.add_host("app:host", HostKind::Processes, false).expect("new");
+    let run = |name: &str, body: &str| {
+        let source = format!("return {{ main = function()\n{body}\nend }}");
+        node.define(name, &source).expect("compiles");
+        node.spawn(name, "app:limited", &[]).map(|(_, ended)| ended)
+    };
+    let neighbour = "process.inbox():receive() return 'alive'";
+    let neighbour = node
+        .define("app:neighbour", &format!("return {{ main = function() {neighbour} end }}"))
+        .and_then(|()| node.spawn("app:neighbour", "app:host", &[]))
+        .expect("starts");
+
+    let keeper = run("app:keeper", "local all = {} while true do all[#all + 1] = {#all} end");
+    let catcher = run(
+        "app:catcher",
+        "local ok = pcall(string.rep, 'x', 500000000) process.inbox():receive() return ok",
+    );
+    let joiner = run(
+        "app:joiner",
+        "local s = 'x' while true do local ok, more = pcall(function() return s .. s end)
+         if ok then s = more end end",
+    );
+    let spender = run(
+        "app:spender",
+        "local sum = 0 for i = 1, 1000000 do local t = {i, i, i, i} sum = sum + #t end return sum",
+    );
+    for hog in [keeper, catcher, joiner] {
+        let error = hog.expect("starts").wait(LONG).expect_err("held too much");
+        assert_eq!((error.message(), error.retryable()), ("memory limit exceeded", None));
+    }
+    assert_eq!(spender.expect("starts").wait(LONG), Ok(Value::Int(4_000_000)));
+    // In the chunk body it is the spawn that fails.
+    node.define("app:chunk", "local s = string.rep('x', 100000000) return function() return s end")
+        .expect("compiles");
+    let refused = node.spawn("app:chunk", "app:limited", &[]).map(|_| ());
+    assert_eq!(refused.expect_err("too much").message(), "memory limit exceeded");
+    node.send(neighbour.0, "end", &[]).expect("lives");
+    assert_eq!(neighbour.1.wait(LONG), Ok(Value::from("alive")));
 }

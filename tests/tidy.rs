@@ -4,7 +4,7 @@ use std::fs;
 use std::path::{Path, PathBuf};
 
 /// Lowest first: a layer may name itself and those before it.
-const LAYERS: [&str; 7] = ["infra", "core", "system", "services", "runtime", "app", "cli"];
+const LAYERS: [&str; 8] = ["infra", "lang", "core", "system", "services", "runtime", "app", "cli"];
 
 /// Every foreign crate of the library, and the paths that may name it. What stands for `src` is plain
 /// data or a lock and may be used anywhere.
@@ -16,6 +16,7 @@ const OWNERS: &[(&str, &[&str])] = &[
     ("fnv", &["src/system"]),
     ("indexmap", &["src/infra/transcoder", "src/app"]),
     ("jiff", &["src/infra"]),
+    ("libmimalloc_sys", &["src/main.rs"]),
     ("mimalloc", &["src/main.rs"]),
     ("mio", &["src/core/reactor", "src/core/scheduler"]),
     ("mlua", &["src/runtime"]),
@@ -23,12 +24,13 @@ const OWNERS: &[(&str, &[&str])] = &[
     ("regex", &["src/core/registry"]),
     ("rmp", &["src/infra/transcoder"]),
     ("rusqlite", &["src/core/registry"]),
-    ("rustc_hash", &["src/core", "src/runtime/engine"]),
+    ("rustc_hash", &["src/core", "src/infra/transcoder", "src/runtime/engine"]),
     ("rustix", &["src/core/reactor", "src/infra/logger", "src/services/terminal.rs"]),
     ("saphyr_parser", &["src/app/project"]),
     ("serde", &["src/app"]),
     ("serde_json", &["src/app"]),
     ("serde_yaml", &["src/app"]),
+    ("sha2", &["src/app/pipeline"]),
     ("signal_hook", &["src/core/reactor"]),
     ("signal_hook_mio", &["src/core/reactor"]),
     ("slab", &["src/runtime/engine"]),
@@ -37,12 +39,15 @@ const OWNERS: &[(&str, &[&str])] = &[
 ];
 
 /// Where `unsafe` may stand, and what for. That each block has its `SAFETY:` is a lint of clippy's.
-const UNSAFE_FILES: [&str; 5] = [
-    "src/runtime/engine/raw.rs",       // calls into Luau
-    "src/runtime/engine/mod.rs",       // how Luau calls a host function
-    "src/runtime/engine/coroutine.rs", // how Luau calls its hooks
-    "src/runtime/engine/vm.rs",        // a VM moves between workers; pointers of one slice
-    "src/runtime/engine/channel.rs",   // what finalizers leave behind
+const UNSAFE_FILES: [&str; 8] = [
+    "src/runtime/engine/raw.rs",           // calls into Luau
+    "src/runtime/engine/raw/allocator.rs", // memory for them
+    "src/runtime/engine/raw/entered.rs",   // what lies beside a state
+    "src/runtime/engine/mod.rs",           // how Luau calls a host function
+    "src/runtime/engine/coroutine.rs",     // how Luau calls its hooks
+    "src/runtime/engine/vm.rs",            // a VM moves between workers; pointers of one slice
+    "src/runtime/engine/channel.rs",       // what finalizers leave behind
+    "src/main.rs",                         // a call of the allocator's
 ];
 
 /// Longer files, each with the reason that its head gives.

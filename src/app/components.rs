@@ -5,6 +5,7 @@
 //! | pidgen | - | `PidGen` |
 //! | dispatcher | pidgen | `Dispatcher` |
 //! | terminal | dispatcher | handlers of the commands that read from terminals |
+//! | events | dispatcher | handlers of the commands of the event bus |
 //! | registry | dispatcher | `Registry`, its history |
 //! | finder | registry | `Finder` |
 //! | supervisor | registry | `Supervisor`, its events and log lines |
@@ -19,9 +20,10 @@ use std::sync::{Arc, OnceLock, Weak};
 
 use crate::app::infrastructure::{CONFIG, Infrastructure, LOGGER, MAILBOX, RELAY, TABLE};
 use crate::app::registry_settings;
+use crate::core::blocking::Pool;
 use crate::core::dispatcher::Dispatcher;
 use crate::core::pid::PidGen;
-use crate::core::registry::{Publisher, Registry, Settings};
+use crate::core::registry::{EntryId, Publisher, Registry, Settings};
 use crate::core::relay::Exit;
 use crate::core::scheduler::Handle;
 use crate::infra::app_context::{AppContext, Key};
@@ -32,6 +34,7 @@ use crate::infra::logger::{Level, Logger};
 use crate::infra::transcoder::{Map, Value};
 use crate::runtime::kinds::ProcessListener;
 use crate::runtime::pool::VmPool;
+use crate::services::events;
 use crate::services::host::HostListener;
 use crate::services::process_service::ProcessServiceListener;
 use crate::services::terminal;
@@ -60,13 +63,18 @@ pub fn all(infrastructure: &Infrastructure) -> Vec<Box<dyn Component>> {
         Box::new(PidGenComponent { node_name }),
         Box::new(DispatcherComponent),
         Box::new(TerminalComponent),
+        Box::new(EventsComponent),
         Box::new(RegistryComponent),
         Box::new(FinderComponent),
         Box::new(SupervisorComponent { scheduler: scheduler.clone() }),
         Box::new(TopologyComponent),
         Box::new(LifecycleComponent),
         Box::new(FactoryComponent),
-        Box::new(EngineComponent { scheduler }),
+        Box::new(EngineComponent {
+            scheduler,
+            blocking: infrastructure.blocking.clone(),
+            changes: infrastructure.changes.clone(),
+        }),
         Box::new(HostsComponent),
         Box::new(ServicesComponent),
     ]
@@ -120,6 +128,14 @@ component!(TerminalComponent, "terminal", ["dispatcher"], |_, context| {
     Ok(())
 });
 
+struct EventsComponent;
+
+component!(EventsComponent, "events", ["dispatcher"], |_, context| {
+    let bus = need(context, &EventBus::KEY)?;
+    events::register(&*need(context, &Dispatcher::KEY)?, &bus);
+    Ok(())
+});
+
 struct RegistryComponent;
 
 component!(RegistryComponent, "registry", ["dispatcher"], |_, context| {
@@ -134,12 +150,20 @@ component!(RegistryComponent, "registry", ["dispatcher"], |_, context| {
 });
 
 /// Puts what the registry tells onto the bus.
-struct RegistryEvents {
-    bus: EventBus,
+pub struct RegistryEvents {
+    pub bus: EventBus,
 }
 
 impl Publisher for RegistryEvents {
-    fn publish(&self, kind: &str, path: &str, data: Value) {
+    fn publish(&self, kind: &str, path: &str, mut data: Value) {
+        // Where an event shows an entry, its id is in two parts.
+        if let (Value::Map(entry), "entry.create" | "entry.update" | "entry.delete") =
+            (&mut data, kind)
+        {
+            let id = EntryId::parse(path);
+            let id = Value::from([("ns", id.ns().into()), ("name", id.name().into())]);
+            entry.insert("id".into(), id);
+        }
         self.bus.send(Event::new("registry", kind, path, data));
     }
 
@@ -274,6 +298,8 @@ component!(FactoryComponent, "factory", ["lifecycle"], |_, context| {
 
 struct EngineComponent {
     scheduler: Handle,
+    blocking: Arc<Pool>,
+    changes: Arc<Pool>,
 }
 
 component!(EngineComponent, "engine", ["factory"], |this, context| {
@@ -287,6 +313,9 @@ component!(EngineComponent, "engine", ["factory"], |this, context| {
         lifecycle: need(context, &LIFECYCLE)?,
         dispatcher: need(context, &Dispatcher::KEY)?,
         logger: (*need(context, &LOGGER)?).clone(),
+        registry: Arc::downgrade(&need(context, &REGISTRY)?),
+        blocking: this.blocking.clone(),
+        changes: this.changes.clone(),
         spawner: OnceLock::new(),
     });
     let pool = open_pool(&kernel);

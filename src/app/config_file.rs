@@ -37,6 +37,8 @@ const BYTES_MAX: u64 = 4 << 20;
 /// Longest text that variables may grow to, and how deep they may refer to each other.
 const EXPANDED_MAX: usize = 1 << 20;
 const VARS_DEPTH_MAX: usize = 16;
+/// Longest dotted key, in bytes. Setting a key costs its length for each of its dots.
+const KEY_MAX: usize = 1024;
 
 /// Where settings come from.
 pub struct Sources<'a> {
@@ -76,6 +78,7 @@ pub fn load(sources: &Sources<'_>) -> Result<Loaded> {
             continue;
         }
         for (key, value) in flatten_file(read(path)?, &mut profiles) {
+            check_key(&key).map_err(|error| in_file(path, error))?;
             check_env(&key, &value, sources.env).map_err(|error| in_file(path, error))?;
             config.set(key, value);
         }
@@ -121,6 +124,7 @@ pub fn parse_set(arg: &str) -> Result<(String, Value)> {
     if key.split('.').any(str::is_empty) {
         return Err(invalid("empty section or path"));
     }
+    check_key(key)?;
     let value = match text {
         "true" => Value::Bool(true),
         "false" => Value::Bool(false),
@@ -254,6 +258,7 @@ fn overlay(
         if key.starts_with("vars.") && names_env(value) {
             return Err(Error::invalid(format!("{key} cannot reference the environment")));
         }
+        check_key(key)?;
         check_env(key, value, env)?;
         match edited_list(key) {
             Some((list, edit)) => {
@@ -355,6 +360,16 @@ fn names_env(value: &Value) -> bool {
     let mut found = false;
     for_each_part(value, &mut |part| found |= matches!(part, Part::Env(..)));
     found
+}
+
+fn check_key(key: &str) -> Result<()> {
+    match key.len() <= KEY_MAX {
+        true => Ok(()),
+        false => {
+            let start: String = key.chars().take(40).collect();
+            Err(Error::invalid(format!("key {start}… is longer than {KEY_MAX} bytes")))
+        }
+    }
 }
 
 /// Every variable of the environment that `value` names is set.
@@ -474,7 +489,9 @@ impl Expander<'_> {
             return Err(Error::invalid(format!("unknown variable ${{{name}}}, it is not in vars")));
         };
         if depth >= VARS_DEPTH_MAX {
-            return Err(Error::invalid(format!("variable {name} refers to itself")));
+            return Err(Error::invalid(format!(
+                "variable {name} refers to itself, or is more than {VARS_DEPTH_MAX} variables deep"
+            )));
         }
         // Each use is paid for, or a few variables that repeat each other would take for ever.
         self.room = self.room.checked_sub(name.len() + 1).ok_or_else(too_long)?;
@@ -649,7 +666,7 @@ mod tests {
         );
         check_error(
             &with_profile("vars: {x: '${y}', y: '${x}'}"),
-            "vars.x: variable y refers to itself",
+            "vars.x: variable y refers to itself, or is more than 16 variables deep",
         );
         let vars: Vec<String> =
             (0..14).map(|i| format!("v{i}: '{}'", format!("${{v{}}}", i + 1).repeat(20))).collect();

@@ -1,7 +1,9 @@
 //! Phase 1 of the boot: what has to be there before any component loads.
 
 use std::sync::Arc;
+use std::time::Duration;
 
+use crate::core::blocking::Pool;
 use crate::core::pid::NodeId;
 use crate::core::process::ProcessTable;
 use crate::core::relay::router::NoRoute;
@@ -10,7 +12,7 @@ use crate::core::scheduler::{Options as SchedulerOptions, Scheduler};
 use crate::infra::app_context::{AppContext, Key};
 use crate::infra::clock::Clock;
 use crate::infra::config::Config;
-use crate::infra::error::Result;
+use crate::infra::error::{Error, Result};
 use crate::infra::event_bus::EventBus;
 use crate::infra::logger::Logger;
 
@@ -42,13 +44,21 @@ impl Default for Options {
     }
 }
 
-/// Settings, event bus, logger, scheduler and relay, attached to a context of their own.
+/// Threads for work of processes that blocks.
+const BLOCKING_THREADS: usize = 4;
+/// How long the end waits for such work, which nobody wants any more.
+const BLOCKING_PATIENCE: Duration = Duration::from_secs(1);
+
+/// Settings, event bus, logger, scheduler, relay and threads for work that blocks, attached to a
+/// context of their own.
 pub struct Infrastructure {
     pub context: AppContext,
     pub bus: EventBus,
     pub logger: Logger,
     pub relay: Arc<relay::Node>,
     pub scheduler: Scheduler,
+    pub blocking: Arc<Pool>,
+    pub changes: Arc<Pool>,
     pub node_name: String,
 }
 
@@ -62,8 +72,11 @@ impl Infrastructure {
     /// Starts the workers and the event bus. Nothing runs on them yet.
     pub fn start(options: Options) -> Result<Infrastructure> {
         let context = AppContext::new();
-        let bus = EventBus::start()?;
-        let scheduler = Scheduler::start(options.scheduler, options.clock)?;
+        let failed = |cause| Error::internal("failed to start runtime services").with_source(cause);
+        let bus = EventBus::start().map_err(failed)?;
+        let scheduler = Scheduler::start(options.scheduler, options.clock)
+            .inspect_err(|_| bus.stop())
+            .map_err(failed)?;
         let handle = scheduler.handle().clone();
         let table = Arc::new(ProcessTable::new());
         let node = match options.node_name.as_str() {
@@ -85,6 +98,8 @@ impl Infrastructure {
             logger: options.logger,
             relay,
             scheduler,
+            blocking: Arc::new(Pool::new("wippy-blocking", BLOCKING_THREADS)),
+            changes: Arc::new(Pool::new("wippy-changes", 1)),
             node_name: options.node_name,
         })
     }
@@ -93,6 +108,8 @@ impl Infrastructure {
     pub fn stop(&mut self) {
         self.relay.close();
         self.scheduler.stop();
+        self.changes.close(BLOCKING_PATIENCE);
+        self.blocking.close(BLOCKING_PATIENCE);
         self.bus.stop();
     }
 }

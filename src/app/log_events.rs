@@ -64,9 +64,10 @@ mod tests {
         logger.named("app").info("hello", [("n", Value::Int(3))]);
         let event = events.recv().expect("published");
         assert_eq!((event.kind.as_str(), event.path.as_str()), ("logs.entry", "app"));
-        let entry = event.data.get("entry").expect("an entry");
+        let data = event.data.to_value();
+        let entry = data.get("entry").expect("an entry");
         assert_eq!(entry.get("message"), Some(&"hello".into()));
-        let fields = event.data.get("fields").and_then(Value::as_list).expect("fields");
+        let fields = data.get("fields").and_then(Value::as_list).expect("fields");
         assert_eq!(fields[0].get("int"), Some(&Value::Int(3)));
     }
 }

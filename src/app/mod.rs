@@ -3,6 +3,7 @@
 pub mod boot;
 pub mod components;
 pub mod config_file;
+pub mod dependencies;
 pub mod exec;
 pub mod infrastructure;
 pub mod log_events;

@@ -1,4 +1,5 @@
-//! A node: scheduler, relay, kernel and VM pool put together, without project files or services.
+//! A node: scheduler, relay, kernel, VM pool and registry put together, without project files or
+//! services.
 //!
 //! The boot sequence builds one from its components; tests, benches and embedding programs start one
 //! directly.
@@ -7,20 +8,22 @@ use std::sync::mpsc;
 use std::sync::{Arc, OnceLock};
 use std::time::Duration;
 
-use crate::app::components::open_pool;
+use crate::app::components::{RegistryEvents, open_pool};
 use crate::app::infrastructure::{Infrastructure, MAILBOX, TABLE};
 use crate::core::dispatcher::Dispatcher;
 use crate::core::pid::{HostId, Pid, PidGen};
-use crate::core::registry::EntryId;
+use crate::core::registry::{EntryId, Registry, Settings};
 use crate::core::relay::node::Host as RelayHost;
-use crate::core::relay::{Exit, Outcome};
+use crate::core::relay::{Body, Exit, Outcome, Package};
 use crate::infra::error::{Error, Result};
+use crate::infra::event_bus::EventBus;
 use crate::infra::transcoder::Value;
 use crate::infra::transcoder::wire::Wire;
 use crate::runtime::engine::chunk::Definition;
+use crate::runtime::kinds::ProcessListener;
 use crate::runtime::modules;
 use crate::runtime::pool::VmPool;
-use crate::services::terminal;
+use crate::services::{events, terminal};
 use crate::system::factory::Factory;
 use crate::system::host::{Host, HostKind, Hosts};
 use crate::system::kernel::{Kernel, RootSpawn};
@@ -32,6 +35,7 @@ pub use crate::app::infrastructure::Options;
 pub struct Node {
     pub kernel: Arc<Kernel>,
     pub pool: Arc<VmPool>,
+    pub registry: Arc<Registry>,
     infrastructure: Infrastructure,
 }
 
@@ -44,7 +48,13 @@ impl Node {
         let table = context.get(&TABLE).expect(attached);
         let dispatcher = Arc::new(Dispatcher::default());
         terminal::register(&dispatcher);
+        events::register(&dispatcher, &infrastructure.bus);
         dispatcher.freeze();
+        let publisher = RegistryEvents { bus: infrastructure.bus.clone() };
+        let registry = Arc::new(Registry::new(Settings {
+            publisher: Some(Arc::new(publisher)),
+            ..Settings::default()
+        }));
         let kernel = Arc::new(Kernel {
             pids: PidGen::new(&infrastructure.node_name),
             mailbox: context.get(&MAILBOX).expect(attached),
@@ -55,15 +65,30 @@ impl Node {
             lifecycle: Arc::new(Lifecycle::default()),
             dispatcher,
             logger: infrastructure.logger.clone(),
+            registry: Arc::downgrade(&registry),
+            blocking: infrastructure.blocking.clone(),
+            changes: infrastructure.changes.clone(),
             spawner: OnceLock::new(),
         });
         let pool = open_pool(&kernel);
-        Ok(Node { kernel, pool, infrastructure })
+        let factory = kernel.factory.clone();
+        registry.register_listener("process.lua", Arc::new(ProcessListener { factory }));
+        Ok(Node { kernel, pool, registry, infrastructure })
+    }
+
+    /// The bus that its processes and its registry send to.
+    pub fn bus(&self) -> &EventBus {
+        &self.infrastructure.bus
     }
 
     /// Adds a running host.
     pub fn add_host(&self, id: &str, kind: HostKind, isolated: bool) -> Result<Arc<Host>> {
-        let host = Arc::new(Host::new(HostId::intern(id), kind, isolated));
+        self.add(Host::new(HostId::intern(id), kind, isolated))
+    }
+
+    /// Adds a host of any make and runs it.
+    pub fn add(&self, host: Host) -> Result<Arc<Host>> {
+        let host = Arc::new(host);
         self.infrastructure.relay.attach_host(host.id, RelayHost::Processes)?;
         self.kernel.hosts.insert(host.clone());
         host.run();
@@ -77,6 +102,16 @@ impl Node {
         let definition = Definition::compile(id.clone(), "main", source, granted)?;
         self.kernel.factory.register(&id, Arc::new(definition));
         Ok(())
+    }
+
+    /// Sends a message that comes from no process. `UNAVAILABLE`, retryable: the target has no room.
+    pub fn send(&self, to: Pid, topic: &str, values: &[Value]) -> Result<()> {
+        let mut message = Wire::new();
+        message.str(topic.as_bytes());
+        values.iter().for_each(|value| message.value(value));
+        let package = Package { from: Pid::NONE, to, body: Body::Message(message) };
+        let sent = self.kernel.mailbox.send_from_outside(package);
+        sent.map_err(|refused| refused.reason.into())
     }
 
     /// Starts a process and returns once it is there; `ended` hears of its end.

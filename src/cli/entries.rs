@@ -2,20 +2,24 @@
 
 use std::path::PathBuf;
 
+pub use crate::app::config_file::Loaded as Configuration;
 use crate::app::config_file::{self, Sources};
 use crate::app::pipeline::disable::DisableRules;
 use crate::app::pipeline::link::Strictness;
 use crate::app::pipeline::{self, Plan, Prepared, overrides};
-use crate::app::project::{self, LockFile};
+use crate::app::project::{self, LockFile, workspace};
 use crate::cli::args::GlobalArgs;
 use crate::cli::output;
-use crate::infra::config::Config;
 use crate::infra::error::Result;
 use crate::infra::event_bus::Pattern;
 use crate::infra::transcoder::Value;
 
 /// The settings from files, profiles and flags.
-pub fn configuration(global: &GlobalArgs, profiles: &[String], sets: &[String]) -> Result<Config> {
+pub fn configuration(
+    global: &GlobalArgs,
+    profiles: &[String],
+    sets: &[String],
+) -> Result<Configuration> {
     let env = |name: &str| std::env::var(name).ok();
     let mut flags: Vec<(&str, Value)> = Vec::new();
     if global.event_streams {
@@ -23,20 +27,22 @@ pub fn configuration(global: &GlobalArgs, profiles: &[String], sets: &[String]) 
     }
     let files: &[PathBuf] = &global.config;
     let sources = Sources { files, profiles, defaults: &[], flags: &flags, sets, env: &env };
-    Ok(config_file::load(&sources)?.config)
+    config_file::load(&sources)
 }
 
 /// The entries that `lock` leads to, through the pipeline. `override_args` are the arguments of
 /// `--override`. The warnings are for the caller; files that cannot be used have been shown on stderr
 /// even if something else then fails.
 pub fn load(
-    lock: &LockFile,
-    config: &Config,
+    mut lock: LockFile,
+    configuration: &Configuration,
     override_args: &[String],
     is_console: bool,
 ) -> Result<Prepared> {
+    let config = &configuration.config;
+    let mut warnings = workspace::apply(&mut lock, config, &configuration.dir)?;
     let matches = |pattern: &str, value: &str| Pattern::parse(pattern).matches(value);
-    let loaded = project::load_entries(lock, &matches)?;
+    let loaded = project::load_entries(&lock, &matches)?;
     for problem in &loaded.problems {
         output::problem(problem, is_console);
     }
@@ -50,6 +56,8 @@ pub fn load(
         strictness: Strictness::Lenient,
     };
     let mut prepared = pipeline::run(loaded.entries, &plan)?;
-    prepared.warnings.splice(..0, loaded.warnings);
+    warnings.extend(loaded.warnings);
+    warnings.append(&mut prepared.warnings);
+    prepared.warnings = warnings;
     Ok(prepared)
 }

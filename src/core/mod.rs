@@ -1,6 +1,8 @@
 //! Core: scheduler, relay, registry, dispatcher. Knows no service, no file format and no Lua.
 
+pub mod blocking;
 pub mod dispatcher;
+pub mod expansion;
 pub mod pid;
 pub mod process;
 pub mod reactor;

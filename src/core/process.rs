@@ -64,8 +64,11 @@ impl Control {
 }
 
 const SHARDS: usize = 64;
+/// A shard with room for fewer processes than this keeps it.
+const SHARD_KEPT: usize = 1024;
 
-type Shard = Mutex<FxHashMap<u64, Control>>;
+/// Boxed: half of a hash table is empty places.
+type Shard = Mutex<FxHashMap<u64, Box<Control>>>;
 
 /// All live processes of this node.
 pub struct ProcessTable {
@@ -89,12 +92,19 @@ impl ProcessTable {
 
     /// Makes the process routable.
     pub fn insert(&self, control: Control) {
-        self.shard(control.pid).lock().insert(control.pid.uniq(), control);
+        self.shard(control.pid).lock().insert(control.pid.uniq(), Box::new(control));
     }
 
     /// Makes the process unroutable and hands out what has to be told about it.
-    pub fn remove(&self, pid: Pid) -> Option<Control> {
-        self.shard(pid).lock().remove(&pid.uniq())
+    pub fn remove(&self, pid: Pid) -> Option<Box<Control>> {
+        let mut shard = self.shard(pid).lock();
+        let control = shard.remove(&pid.uniq());
+        // After a burst. By so much that it pays off: the next one would have to grow it again.
+        if shard.capacity() > SHARD_KEPT && shard.len() < shard.capacity() / 16 {
+            let room = shard.capacity() / 4;
+            shard.shrink_to(room);
+        }
+        control
     }
 
     /// Looks at, or changes, the control block of a live process. `f` must be short.

@@ -13,6 +13,7 @@ use crate::core::relay::package::Package;
 use crate::core::scheduler::state::VmState;
 use crate::infra::clock::Nanos;
 use crate::infra::error::Error;
+use crate::infra::event_bus::Feed;
 
 /// Something for a process of this VM, or for the VM itself.
 pub enum Event {
@@ -22,6 +23,11 @@ pub enum Event {
         pid: Pid,
         tag: u64,
         result: Result<Answer, Error>,
+    },
+    /// Events of the bus wait in a feed of `pid`. Ignored if the process is gone.
+    News {
+        pid: Pid,
+        feed: Arc<Feed>,
     },
     /// Start a process here.
     Start(Box<Start>),

@@ -9,6 +9,8 @@ pub mod error;
 pub mod event_bus;
 pub mod gotime;
 pub mod logger;
+pub mod memory;
 pub mod nearest;
+pub mod size;
 pub mod sync;
 pub mod transcoder;

@@ -24,8 +24,9 @@ use crate::system::host::Seat;
 use crate::system::kernel::Kernel;
 use crate::system::spawn::{SpawnReply, SpawnRequest, Spawner};
 
-/// Processes one VM may hold before new ones go elsewhere.
-const POPULATION_MAX: usize = 4096;
+/// Processes one VM may hold before new ones go elsewhere. A little below what its tables have room
+/// for when their size is 4096, so that none has to double.
+const POPULATION_MAX: usize = 3500;
 /// VMs opened for each worker before processes share them.
 const VMS_PER_WORKER: usize = 2;
 /// Messages and events posted to a VM that it has not taken yet.
@@ -98,24 +99,44 @@ impl VmPool {
         }
     }
 
-    /// The next VM in turn that has room; a new one while there are few or all are full.
+    /// The next VM in turn that has room: one of the first few, so that those a burst has opened
+    /// beyond them run empty; a new one while there are few or all are full.
     fn next(&self) -> Result<Arc<VmCell>> {
-        let wanted = self.kernel.scheduler.workers() * VMS_PER_WORKER;
+        let wanted = self.wanted();
         {
             let vms = self.vms.read();
-            let start = self.turn.fetch_add(1, Ordering::Relaxed);
-            let in_turn = (0..vms.len()).map(|i| &vms[(start + i) % vms.len()]);
-            let mut roomy =
-                in_turn.filter(|vm| vm.population.load(Ordering::Relaxed) < POPULATION_MAX);
-            if vms.len() >= wanted
-                && let Some(vm) = roomy.next()
-            {
-                return Ok(vm.clone());
+            let has_room = |vm: &&Arc<VmCell>| vm.population() < POPULATION_MAX;
+            if vms.len() >= wanted {
+                let start = self.turn.fetch_add(1, Ordering::Relaxed);
+                let mut in_turn = (0..wanted).map(|i| &vms[(start + i) % wanted]);
+                let roomy = in_turn.find(has_room);
+                if let Some(vm) = roomy.or_else(|| vms[wanted..].iter().find(has_room)) {
+                    return Ok(vm.clone());
+                }
             }
         }
         let vm = self.open()?;
         self.vms.write().push(vm.clone());
         Ok(vm)
+    }
+
+    /// VMs that are kept open.
+    fn wanted(&self) -> usize {
+        self.kernel.scheduler.workers() * VMS_PER_WORKER
+    }
+
+    /// Takes a VM without processes out of the pool, if enough others stay. It is freed when nothing
+    /// refers to it any more: a process that was sent to it in this moment still lives its life there.
+    pub fn retire(&self, cell: &Arc<VmCell>) -> bool {
+        let mut vms = self.vms.write();
+        let at = vms.iter().position(|vm| Arc::ptr_eq(vm, cell));
+        match at.filter(|_| vms.len() > self.wanted()) {
+            Some(at) => {
+                vms.remove(at);
+                true
+            }
+            None => false,
+        }
     }
 
     /// Opens a VM.

@@ -10,6 +10,8 @@ use crate::core::registry::listener::Listener;
 use crate::core::relay;
 use crate::infra::duration;
 use crate::infra::error::{Error, Kind, Result};
+use crate::infra::size;
+use crate::infra::transcoder::Value;
 use crate::system::host::{Host, HostKind};
 use crate::system::kernel::Kernel;
 use crate::system::supervisor::{LifecycleOptions, Service, ServiceEvents, Supervisor};
@@ -33,16 +35,17 @@ impl Listener for HostListener {
             "terminal.host" => HostKind::Terminal,
             _ => HostKind::Processes,
         };
-        let isolated = match (kind, entry.data.is_nil()) {
+        let (isolated, memory_limit) = match (kind, entry.data.is_nil()) {
             (HostKind::Processes, false) => decode_host(entry)?,
             (HostKind::Terminal, false) => {
                 Fields::new(entry)?.opt_bool("hide_logs")?;
-                false
+                (false, None)
             }
-            (_, true) => false,
+            (_, true) => (false, None),
         };
         let options = lifecycle(entry)?;
-        let host = Arc::new(Host::new(HostId::intern(&entry.id.to_string()), kind, isolated));
+        let host = Host::new(HostId::intern(&entry.id.to_string()), kind, isolated);
+        let host = Arc::new(host.with_memory_limit(memory_limit));
         let service = Arc::new(HostService {
             host: host.clone(),
             kernel: self.kernel.clone(),
@@ -66,12 +69,15 @@ impl Listener for HostListener {
     }
 }
 
-/// Checks the `host:` section; tells whether each process gets a VM to itself.
+/// Checks the `host:` section; tells whether each process gets a VM to itself, and how many bytes it
+/// may hold.
 ///
 /// Sizes of queues and the number of workers are hints that this runtime does not need: its workers
 /// serve all hosts, its queues grow.
-fn decode_host(entry: &Entry) -> Result<bool> {
-    let Some(host) = Fields::new(entry)?.opt_fields("host")? else { return Ok(false) };
+fn decode_host(entry: &Entry) -> Result<(bool, Option<usize>)> {
+    let Some(host) = Fields::new(entry)?.opt_fields("host")? else {
+        return Ok((false, None));
+    };
     for (field, what) in [
         ("workers", "workers"),
         ("queue_size", "queue size"),
@@ -81,7 +87,14 @@ fn decode_host(entry: &Entry) -> Result<bool> {
             return Err(Error::invalid(format!("{what} must be greater than 0")));
         }
     }
-    Ok(host.opt_bool("isolated")?.unwrap_or(false))
+    let limit = match host.value("memory_limit") {
+        None | Some(Value::Nil | Value::Int(0)) => None,
+        Some(Value::Int(bytes)) => Some(usize::try_from(*bytes).ok()),
+        Some(Value::Str(text)) => Some(size::parse(text).and_then(|n| usize::try_from(n).ok())),
+        Some(_) => Some(None),
+    };
+    let limit = limit.map(|read| read.ok_or_else(|| Error::invalid("memory limit is not a size")));
+    Ok((host.opt_bool("isolated")?.unwrap_or(false), limit.transpose()?))
 }
 
 /// A host as the supervisor runs it.

@@ -45,6 +45,9 @@ pub struct Host {
     pub kind: HostKind,
     /// Each process gets a VM to itself.
     pub isolated: bool,
+    /// Bytes of Lua memory that each process may hold. Limits are kept by VM, so a process with one
+    /// has a VM to itself.
+    pub memory_limit: Option<usize>,
     state: AtomicU8,
     /// Processes on it, those being started included. Counted apart for each group of VMs, so that
     /// workers that spawn at the same time do not share a cache line; a process is counted in and
@@ -60,10 +63,17 @@ impl Host {
             id,
             kind,
             isolated,
+            memory_limit: None,
             state: AtomicU8::new(STOPPED),
             live: Default::default(),
             emptied: Mutex::new(None),
         }
+    }
+
+    /// The same host with a limit for each of its processes, in bytes.
+    pub fn with_memory_limit(self, limit: Option<usize>) -> Host {
+        let isolated = self.isolated || limit.is_some();
+        Host { memory_limit: limit, isolated, ..self }
     }
 
     pub fn run(&self) {

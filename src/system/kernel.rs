@@ -2,9 +2,11 @@
 
 use std::sync::{Arc, OnceLock, Weak};
 
+use crate::core::blocking::Pool;
 use crate::core::dispatcher::Dispatcher;
 use crate::core::pid::{Pid, PidGen};
 use crate::core::process::ProcessTable;
+use crate::core::registry::Registry;
 use crate::core::relay::{Body, Mailbox, Package, Refused};
 use crate::core::scheduler::Handle;
 use crate::infra::app_context::Key;
@@ -28,6 +30,13 @@ pub struct Kernel {
     /// What coroutines wait for outside their VM.
     pub dispatcher: Arc<Dispatcher>,
     pub logger: Logger,
+    /// Not held: its listeners hold the kernel.
+    pub registry: Weak<Registry>,
+    /// For work of processes that blocks.
+    pub blocking: Arc<Pool>,
+    /// For changes of the registry, one at a time: those that wait for their turn keep no thread
+    /// from work that the one before needs.
+    pub changes: Arc<Pool>,
     /// Set once, when the runtime layer has its VMs.
     pub spawner: OnceLock<Weak<dyn Spawner>>,
 }

@@ -93,3 +93,13 @@ fn another_directory() {
     assert_eq!(elsewhere.run(&line).exits(0).stdout, "here\n");
     elsewhere.run("-C no/such/dir run").fails(&["cannot work in no/such/dir"]);
 }
+
+#[test]
+fn sources_are_in_the_project_itself_unless_the_lock_file_says_where() {
+    let project = Project::with_main("io.print('started')");
+    for lock in ["", "directories: {src: .}", "directories: {src: ./}", "directories: {src: ./src}"]
+    {
+        project.write("wippy.lock", lock);
+        project.run("run -x app:cli").exits(0).prints(&["started"]);
+    }
+}

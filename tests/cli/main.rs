@@ -5,12 +5,15 @@
 
 mod bad_input;
 mod commands;
+mod compare;
 mod echo;
 mod history;
+mod hostile;
 mod project;
 mod pty;
 mod registry;
 mod results;
+mod settings;
 mod signals;
 mod streams;
 mod supervision;

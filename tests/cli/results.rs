@@ -31,6 +31,20 @@ fn results_are_exit_codes() {
 }
 
 #[test]
+fn programs_change_what_they_are_made_of() {
+    let body = "local events, registry = require('events'), require('registry')
+        local seen = events.subscribe('registry', 'entry.create'):channel()
+        local started = events.subscribe('process', 'started'):channel()
+        local source = 'return {main = function() end}'
+        local new = {id = 'app:new', kind = 'process.lua', data = {source = source}}
+        assert(registry.snapshot():changes():create(new):apply())
+        assert(process.spawn('app:new', 'app:processes'))
+        io.print(seen:receive().path, started:receive().data.id)";
+    let project = Project::with_main(body);
+    assert_eq!(project.run("run -x app:cli").exits(0).stdout, "app:new\tapp:new\n");
+}
+
+#[test]
 fn errors_are_told_with_their_place() {
     check("error('out of cheese')", 1, "app:cli:4: out of cheese");
     check("error('no place', 0)", 1, "no place");

@@ -9,6 +9,7 @@ use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
 use wippy::app::node::{Node, Options};
+use wippy::core::registry::{Entry, EntryId};
 use wippy::core::scheduler::Options as SchedulerOptions;
 use wippy::infra::error::Result;
 use wippy::infra::logger::{Level, Logger, Settings};
@@ -17,6 +18,29 @@ use wippy::system::host::HostKind;
 
 /// Nothing here takes long: a program that waits for this has failed.
 const SAFETY_NET: Duration = Duration::from_secs(60);
+
+/// The entries every program finds in the registry: version 0.
+fn baseline() -> Vec<Entry> {
+    let entry = |id: &str, kind: &str, meta: &[(&str, Value)], data: Value| Entry {
+        id: EntryId::parse(id),
+        kind: kind.into(),
+        meta: meta.iter().map(|(key, value)| ((*key).to_owned(), value.clone())).collect(),
+        data,
+    };
+    let tags = |list: &[&str]| Value::List(list.iter().map(|tag| Value::from(*tag)).collect());
+    let worker = "return {main = function() return 1 end}";
+    vec![
+        entry(
+            "app:alpha",
+            "registry.entry",
+            &[("title", "Alpha".into()), ("rank", 1.into()), ("tags", tags(&["a", "b"]))],
+            Value::from([("n", 1.into()), ("list", tags(&["x", "y"]))]),
+        ),
+        entry("app:beta", "registry.entry", &[("title", "Beta".into())], Value::Nil),
+        entry("app.sub:gamma", "ns.definition", &[], Value::Nil),
+        entry("app:worker", "process.lua", &[], Value::from([("source", worker.into())])),
+    ]
+}
 
 /// Runs a source as process `app:test`.
 pub fn run(source: &str) -> Result<Value> {
@@ -27,6 +51,7 @@ fn run_logging(source: &str, logger: Logger) -> Result<Value> {
     let scheduler = SchedulerOptions { workers: 1, pin: false, ..SchedulerOptions::default() };
     let node = Node::start(Options { scheduler, logger, ..Options::default() })?;
     node.add_host("app:processes", HostKind::Processes, false)?;
+    node.registry.load(baseline())?;
     node.define("app:test", source)?;
     let (_, ended) = node.spawn("app:test", "app:processes", &[])?;
     ended.wait(SAFETY_NET)
@@ -64,11 +89,14 @@ programs! {
     base: assert globals metatables package pairs pcall print require select tonumber tostring types
         xpcall;
     channel: close new receive select send stress;
-    coroutine: blocking preemption refused resume spawn wrap;
+    coroutine: blocking native preemption refused resume spawn wrap;
     errors: call_stack concat crossing is locked new wrap;
+    events: channel close data flood mailbox patterns refused send subscribe;
     isolation: globals libraries;
     math: functions integers random;
     os: date time;
+    registry: apply apply_version build_delta changes find get history parse_id snapshot versions
+        watch;
     string: bytes case find format gsub rep;
     table: concat create insert sort;
 }

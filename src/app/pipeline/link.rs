@@ -7,7 +7,10 @@
 //! What cannot be linked is a warning while an application starts, so that one loose end does not
 //! stop it, and an error where a module is published or changed.
 
+use std::collections::HashMap;
+
 use crate::app::pipeline::path::{FieldPath, scalar_text};
+use crate::app::pipeline::places;
 use crate::core::registry::{Entry, EntryId};
 use crate::infra::error::{Error, Result};
 use crate::infra::transcoder::{Map, Value};
@@ -26,11 +29,29 @@ pub enum Strictness {
 
 /// Links `entries` and returns the warnings.
 pub fn apply(entries: &mut [Entry], strictness: Strictness) -> Result<Vec<String>> {
-    let requirements = decode_all(entries, REQUIREMENT_KIND, Requirement::decode)?;
-    let dependencies = decode_all(entries, DEPENDENCY_KIND, Dependency::decode)?;
+    apply_some(entries, &|_| true, strictness)
+}
+
+/// Links those requirements among `entries` that are `chosen`, and returns the warnings.
+pub fn apply_some(
+    entries: &mut [Entry],
+    chosen: &dyn Fn(&Entry) -> bool,
+    strictness: Strictness,
+) -> Result<Vec<String>> {
+    let of_kind = |kind| entries.iter().filter(move |entry| entry.kind == kind);
+    let requirements: Vec<Requirement> = of_kind(REQUIREMENT_KIND)
+        .filter(|entry| chosen(entry))
+        .map(|entry| decoded(entry, Requirement::decode))
+        .collect::<Result<_>>()?;
+    let dependencies: Vec<Dependency> =
+        of_kind(DEPENDENCY_KIND).map(Dependency::of).collect::<Result<_>>()?;
     let mut loose_ends = Vec::new();
+    if requirements.is_empty() {
+        return Ok(loose_ends);
+    }
+    let places = places(entries);
     for requirement in &requirements {
-        requirement.link(&dependencies, entries, &mut loose_ends)?;
+        requirement.link(&dependencies, entries, &places, &mut loose_ends)?;
     }
     if strictness == Strictness::Lenient || loose_ends.is_empty() {
         return Ok(loose_ends);
@@ -43,20 +64,10 @@ pub fn apply(entries: &mut [Entry], strictness: Strictness) -> Result<Vec<String
     Err(Error::invalid(text).with_details(details))
 }
 
-fn decode_all<T>(
-    entries: &[Entry],
-    kind: &str,
-    decode: fn(&Entry) -> Result<T, String>,
-) -> Result<Vec<T>> {
-    entries
-        .iter()
-        .filter(|entry| entry.kind == kind)
-        .map(|entry| {
-            decode(entry).map_err(|reason| {
-                Error::invalid(reason).context(format!("cannot decode {kind} {}", entry.id))
-            })
-        })
-        .collect()
+fn decoded<T>(entry: &Entry, decode: fn(&Entry) -> Result<T, String>) -> Result<T> {
+    decode(entry).map_err(|reason| {
+        Error::invalid(reason).context(format!("cannot decode {} {}", entry.kind, entry.id))
+    })
 }
 
 struct Requirement {
@@ -76,11 +87,15 @@ struct Target {
     text: String,
 }
 
-struct Dependency {
-    id: EntryId,
+/// What an `ns.dependency` says.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Dependency {
+    pub id: EntryId,
     /// `org/module`.
-    component: String,
-    parameters: Vec<(String, Value)>,
+    pub component: String,
+    /// The constraint as it was written; empty if there is none.
+    pub version: String,
+    pub parameters: Vec<(String, Value)>,
 }
 
 impl Requirement {
@@ -116,6 +131,7 @@ impl Requirement {
         &self,
         dependencies: &[Dependency],
         entries: &mut [Entry],
+        places: &HashMap<EntryId, Vec<usize>>,
         loose_ends: &mut Vec<String>,
     ) -> Result<()> {
         if self.targets.is_empty() {
@@ -147,9 +163,9 @@ impl Requirement {
             return Ok(());
         };
         for target in &self.targets {
-            let mut is_found = false;
-            for entry in entries.iter_mut().filter(|entry| entry.id == target.entry) {
-                is_found = true;
+            let found = places.get(&target.entry).map_or(&[][..], Vec::as_slice);
+            for i in found {
+                let entry = &mut entries[*i];
                 let set = match target.append {
                     true => target.path.append(entry, value.clone()),
                     false => target.path.set(entry, value.clone()),
@@ -160,7 +176,7 @@ impl Requirement {
                         .context(format!("requirement {}: target {entry}, path {text}", self.id))
                 })?;
             }
-            if !is_found {
+            if found.is_empty() {
                 let Target { entry, text, .. } = target;
                 let text =
                     format!("requirement {}: target {entry} not found, path {text}", self.id);
@@ -172,6 +188,11 @@ impl Requirement {
 }
 
 impl Dependency {
+    /// Decodes an entry of kind [`DEPENDENCY_KIND`].
+    pub fn of(entry: &Entry) -> Result<Dependency> {
+        decoded(entry, Dependency::decode)
+    }
+
     fn decode(entry: &Entry) -> Result<Dependency, String> {
         let data = mapping(&entry.data, "data")?;
         let component = text(data, "component", "data")?;
@@ -181,6 +202,13 @@ impl Dependency {
         if !is_well_formed {
             return Err(format!("component {component:?} is not of the form org/module"));
         }
+        let version = match data.get("version") {
+            None | Some(Value::Nil) => String::new(),
+            // Without quotes YAML reads a number; `{:?}` keeps the `.0`.
+            Some(Value::Float(x)) => format!("{x:?}"),
+            Some(value) => scalar_text(value)
+                .ok_or_else(|| format!("version must be a string, not {}", value.type_name()))?,
+        };
         let mut parameters = Vec::new();
         for (i, item) in list(data.get("parameters"), "parameters")?.iter().enumerate() {
             let label = format!("parameters[{i}]");
@@ -189,7 +217,8 @@ impl Dependency {
             let value = fields.get("value").unwrap_or(&Value::Nil);
             parameters.push((name, scalar(value, &format!("{label}.value"))?));
         }
-        Ok(Dependency { id: entry.id.clone(), component: component.to_owned(), parameters })
+        let component = component.to_owned();
+        Ok(Dependency { id: entry.id.clone(), component, version, parameters })
     }
 
     /// A parameter called `name` of this dependency is for `requirement`.

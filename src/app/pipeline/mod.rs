@@ -4,16 +4,24 @@
 //! so that they win over what linking puts into an entry, and so that linking sees, for example,
 //! the overridden default of a requirement. It follows that overriding an entry which is disabled
 //! fails: at the second run it is gone.
+//!
+//! A pack is made by the same stages, then [`bytecode`] and [`embed`]. `wippy pack` will run them; no
+//! command does so far.
 
+pub mod bytecode;
 pub mod disable;
+pub mod embed;
 pub mod link;
 pub mod overrides;
 mod path;
+pub mod selection;
+
+use std::collections::HashMap;
 
 use crate::app::pipeline::disable::DisableRules;
 use crate::app::pipeline::link::Strictness;
 use crate::app::pipeline::overrides::Override;
-use crate::core::registry::Entry;
+use crate::core::registry::{Entry, EntryId};
 use crate::infra::error::{Error, Result};
 
 pub use path::FieldPath;
@@ -46,6 +54,15 @@ pub fn run(mut entries: Vec<Entry>, plan: &Plan<'_>) -> Result<Prepared> {
     Ok(Prepared { entries, warnings })
 }
 
+/// Where the entries with an id are. Several files may define one.
+fn places(entries: &[Entry]) -> HashMap<EntryId, Vec<usize>> {
+    let mut places: HashMap<EntryId, Vec<usize>> = HashMap::with_capacity(entries.len());
+    for (i, entry) in entries.iter().enumerate() {
+        places.entry(entry.id.clone()).or_default().push(i);
+    }
+    places
+}
+
 fn failed(stage: &str) -> impl Fn(Error) -> Error {
     move |error| Error::internal(format!("stage '{stage}' failed")).with_source(error)
 }
@@ -53,7 +70,6 @@ fn failed(stage: &str) -> impl Fn(Error) -> Error {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::core::registry::EntryId;
     use crate::infra::transcoder::{Map, Value};
 
     fn entry(name: &str) -> Entry {

@@ -8,12 +8,12 @@
 //! path     := [ "." ] segment { "." segment }
 //! ```
 
-use std::collections::HashMap;
 use std::fmt;
 
 use indexmap::IndexMap;
 
 use crate::app::pipeline::path::FieldPath;
+use crate::app::pipeline::places;
 use crate::core::registry::{Entry, EntryId};
 use crate::infra::config::Config;
 use crate::infra::error::{Error, Result};
@@ -164,10 +164,7 @@ pub fn apply(entries: &mut [Entry], overrides: &[Override]) -> Result<()> {
     if overrides.is_empty() {
         return Ok(());
     }
-    let mut places: HashMap<EntryId, Vec<usize>> = HashMap::new();
-    for (i, entry) in entries.iter().enumerate() {
-        places.entry(entry.id.clone()).or_default().push(i);
-    }
+    let places = places(entries);
     let mut errors: Vec<String> = Vec::new();
     for change in overrides {
         let Some(places) = places.get(&change.id) else {

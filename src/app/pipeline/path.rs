@@ -3,6 +3,10 @@
 use crate::core::registry::Entry;
 use crate::infra::transcoder::{Map, Value};
 
+/// Mappings that a path may nest. Files nest no deeper than this either, so that whatever walks an
+/// entry recursively has an end.
+const SEGMENTS_MAX: usize = 100;
+
 /// `kind`, `meta.x.y`, `data.x.y` or `x.y`, which is below `data` as well.
 ///
 /// Segments are keys of mappings; list indexes and keys with a dot cannot be named.
@@ -22,6 +26,9 @@ impl FieldPath {
         let segments: Vec<String> = text.split('.').map(str::to_owned).collect();
         if segments.iter().any(String::is_empty) {
             return Err("empty path segment".to_owned());
+        }
+        if segments.len() > SEGMENTS_MAX {
+            return Err(format!("path has more than {SEGMENTS_MAX} segments"));
         }
         match segments[0].as_str() {
             "kind" if segments.len() == 1 => Ok(FieldPath::Kind),
@@ -142,5 +149,7 @@ mod tests {
         check("a..b", Err("empty path segment"));
         check("", Err("empty path segment"));
         check("a.", Err("empty path segment"));
+        check(&format!("{}z", "a.".repeat(100)), Err("path has more than 100 segments"));
+        check(&format!("{}z", "a.".repeat(60_000)), Err("path has more than 100 segments"));
     }
 }

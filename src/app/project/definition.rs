@@ -37,8 +37,21 @@ pub fn format_of(path: &Path) -> Option<Format> {
     }
 }
 
+/// The root of a scanned tree.
+pub struct Root<'a> {
+    dir: &'a Path,
+    /// Without links: what a source must lie under. Looked up once for all files.
+    real: PathBuf,
+}
+
+impl Root<'_> {
+    pub fn new(dir: &Path) -> io::Result<Root<'_>> {
+        Ok(Root { dir, real: fs::canonicalize(dir)? })
+    }
+}
+
 /// The entries of the file at `path`, which lies in the scanned tree under `root`.
-pub fn read(path: &Path, root: &Path) -> Result<Vec<Entry>, Box<FileProblem>> {
+pub fn read(path: &Path, root: &Root<'_>) -> Result<Vec<Entry>, Box<FileProblem>> {
     let content = read_bounded(path, DEFINITION_BYTES_MAX)
         .map_err(|error| FileProblem::whole_file(path, format!("cannot read the file: {error}")))?;
     let text = String::from_utf8(content).map_err(|error| {
@@ -49,7 +62,7 @@ pub fn read(path: &Path, root: &Path) -> Result<Vec<Entry>, Box<FileProblem>> {
     let document = document::parse(&text, format)
         .map_err(|problem| FileProblem::at(path, &text, problem.at, problem.reason))?;
 
-    let dir = path.parent().unwrap_or(root);
+    let dir = path.parent().unwrap_or(root.dir);
     decode(document, &Sources { dir, root }).map_err(|refusal| {
         let at = document::locate(&text, &refusal.path);
         Box::new(FileProblem::at(path, &text, at, refusal.reason))
@@ -63,10 +76,16 @@ pub fn read_bounded(path: &Path, bytes_max: u64) -> io::Result<Vec<u8>> {
     if !metadata.is_file() {
         return Err(invalid("not a regular file".to_owned()));
     }
-    let mut content = Vec::new();
+    let too_large = || invalid(format!("larger than {} MiB", bytes_max >> 20));
+    if metadata.len() > bytes_max {
+        return Err(too_large());
+    }
+    // Room for all of it, and for the byte that would be too many, saves the reader its growing.
+    let len = metadata.len() + 1;
+    let mut content = Vec::with_capacity(usize::try_from(len).unwrap_or_default());
     File::open(path)?.take(bytes_max + 1).read_to_end(&mut content)?;
     if content.len() as u64 > bytes_max {
-        return Err(invalid(format!("larger than {} MiB", bytes_max >> 20)));
+        return Err(too_large());
     }
     Ok(content)
 }
@@ -198,7 +217,7 @@ struct Sources<'a> {
     /// Directory of the entry file, for `file://x`.
     dir: &'a Path,
     /// Root of the scanned tree, for `file:///x`; nothing outside is read.
-    root: &'a Path,
+    root: &'a Root<'a>,
 }
 
 impl Sources<'_> {
@@ -238,7 +257,7 @@ impl Sources<'_> {
     fn read(&self, target: &str) -> Result<Vec<u8>, String> {
         let (base, relative) = match target.strip_prefix('/') {
             Some(from_root) => (Path::new(""), from_root),
-            None => (self.dir.strip_prefix(self.root).unwrap_or(Path::new("")), target),
+            None => (self.dir.strip_prefix(self.root.dir).unwrap_or(Path::new("")), target),
         };
         let relative = relative.trim_start_matches('/');
         if relative.is_empty() {
@@ -247,11 +266,10 @@ impl Sources<'_> {
         let Some(inside) = normalize(&base.join(relative)) else {
             return Err("the path leaves the source directory".to_owned());
         };
-        let path = self.root.join(inside);
+        let path = self.root.dir.join(inside);
         let unreadable = |error: io::Error| format!("cannot read the file: {error}");
         let real = fs::canonicalize(&path).map_err(unreadable)?;
-        let real_root = fs::canonicalize(self.root).map_err(unreadable)?;
-        if !real.starts_with(real_root) {
+        if !real.starts_with(&self.root.real) {
             return Err("the file is a link that leaves the source directory".to_owned());
         }
         read_bounded(&real, SOURCE_BYTES_MAX).map_err(unreadable)
@@ -301,7 +319,7 @@ mod tests {
         let dir = tree();
         let path = dir.path().join("src/sub").join(name);
         fs::write(&path, text).unwrap();
-        read(&path, &dir.path().join("src"))
+        read(&path, &Root::new(&dir.path().join("src")).unwrap())
     }
 
     #[track_caller]

@@ -1,5 +1,8 @@
 //! Finds the entry files of a directory and reads them.
 //!
+//! The walk finds the files in order; reading and parsing them, nearly all of the work, is spread over
+//! the cores and put back into that order.
+//!
 //! Every `.yaml`, `.yml` and `.json` file below the root counts, in lexical order, directory by
 //! directory. Directories that are links are not entered, so a loop of links cannot trap the scan;
 //! the root itself may be one.
@@ -8,9 +11,12 @@ use std::env;
 use std::ffi::OsStr;
 use std::fs;
 use std::io;
+use std::num::NonZero;
 use std::path::{Path, PathBuf};
+use std::sync::atomic::{AtomicUsize, Ordering};
+use std::thread;
 
-use crate::app::project::definition;
+use crate::app::project::definition::{self, Root};
 use crate::app::project::problem::FileProblem;
 use crate::core::registry::Entry;
 use crate::infra::error::{Error, Kind, Result};
@@ -66,8 +72,11 @@ pub struct Scan {
 /// A bad file becomes a problem; a directory that cannot be listed fails the scan.
 pub fn scan(root: &Path, skip: &SkipDirs, except: Option<&Path>) -> Result<Scan> {
     let mut scan = Scan::default();
-    for path in entry_files(root, skip, except)? {
-        match definition::read(&path, root) {
+    let files = entry_files(root, skip, except)?;
+    let root = Root::new(root).map_err(|error| unlisted(root, &error))?;
+    let read = read_all(&files, &root);
+    for (path, outcome) in files.into_iter().zip(read) {
+        match outcome {
             Ok(entries) => {
                 scan.entries.extend(entries.into_iter().map(|entry| (entry, path.clone())));
             }
@@ -75,6 +84,45 @@ pub fn scan(root: &Path, skip: &SkipDirs, except: Option<&Path>) -> Result<Scan>
         }
     }
     Ok(scan)
+}
+
+/// Below this many files for each of them, more threads cost more than they save.
+const FILES_PER_THREAD: usize = 8;
+/// More would wait for the disk, and each may hold a document of the largest size that is allowed.
+const THREADS_MAX: usize = 8;
+
+type Outcome = Result<Vec<Entry>, Box<FileProblem>>;
+
+/// Reads `files` on all cores; the outcomes are in the order of the files.
+fn read_all(files: &[PathBuf], root: &Root<'_>) -> Vec<Outcome> {
+    let next = AtomicUsize::new(0);
+    let read_some = || {
+        let mut outcomes = Vec::new();
+        loop {
+            // Only hands out numbers; the results travel by the join.
+            let i = next.fetch_add(1, Ordering::Relaxed);
+            let Some(path) = files.get(i) else {
+                return outcomes;
+            };
+            outcomes.push((i, definition::read(path, root)));
+        }
+    };
+    let cores = thread::available_parallelism().map_or(1, NonZero::get);
+    let n_threads = cores.min(files.len() / FILES_PER_THREAD).min(THREADS_MAX);
+    let helpers = n_threads.saturating_sub(1);
+    let mut outcomes: Vec<(usize, Outcome)> = thread::scope(|scope| {
+        // A thread that cannot be started is one less: this one reads what the others leave.
+        let threads: Vec<_> = (0..helpers)
+            .map_while(|_| thread::Builder::new().spawn_scoped(scope, read_some).ok())
+            .collect();
+        let mut outcomes = read_some();
+        for thread in threads {
+            outcomes.extend(thread.join().unwrap_or_else(|panic| std::panic::resume_unwind(panic)));
+        }
+        outcomes
+    });
+    outcomes.sort_unstable_by_key(|(i, _)| *i);
+    outcomes.into_iter().map(|(_, outcome)| outcome).collect()
 }
 
 fn entry_files(root: &Path, skip: &SkipDirs, except: Option<&Path>) -> Result<Vec<PathBuf>> {
@@ -90,10 +138,7 @@ fn entry_files(root: &Path, skip: &SkipDirs, except: Option<&Path>) -> Result<Ve
         if except.is_some() && fs::canonicalize(&path).ok() == except {
             continue;
         }
-        let mut children = list(&path).map_err(|error| {
-            Error::new(Kind::Unavailable, error.to_string())
-                .context(format!("cannot read directory {}", path.display()))
-        })?;
+        let mut children = list(&path).map_err(|error| unlisted(&path, &error))?;
         children.retain(|(path, is_dir)| match is_dir {
             true => !path.file_name().is_some_and(|name| skip.contains(name)),
             false => definition::format_of(path).is_some(),
@@ -102,6 +147,11 @@ fn entry_files(root: &Path, skip: &SkipDirs, except: Option<&Path>) -> Result<Ve
         pending.append(&mut children);
     }
     Ok(files)
+}
+
+fn unlisted(dir: &Path, error: &io::Error) -> Error {
+    let context = format!("cannot read directory {}", dir.display());
+    Error::new(Kind::Unavailable, error.to_string()).context(context)
 }
 
 /// The children of `dir`; what is no directory and no file, say a socket, is left out.
@@ -160,6 +210,27 @@ mod tests {
         assert_eq!(scan.entries[0].1, root.join("a/_index.yaml"));
         let bad: Vec<_> = scan.problems.iter().map(|p| (p.path.clone(), p.line)).collect();
         assert_eq!(bad, [(root.join("bad.yaml"), 2), (root.join("dangling.yaml"), 0)]);
+    }
+
+    #[test]
+    fn many_files_keep_their_order() {
+        let dir = tempfile::tempdir().unwrap();
+        let name = |i: usize| format!("{i:03}.yaml");
+        for i in 0..200 {
+            // The first ones take longest.
+            let padding = "# nothing\n".repeat((200 - i) * 20);
+            let text = format!("{padding}namespace: n\nname: e{i}\nkind: k\n");
+            write(dir.path(), &name(i), if i % 50 == 7 { "namespace: [" } else { &text });
+        }
+        let scan = scan(dir.path(), &no_skip(), None).unwrap();
+        let files: Vec<_> = scan.entries.iter().map(|(_, path)| path.clone()).collect();
+        assert!(files.is_sorted() && files.len() == 196, "{files:?}");
+        assert!(scan.entries.iter().all(|(entry, path)| {
+            let i: usize = entry.id.name()[1..].parse().unwrap();
+            path.ends_with(name(i))
+        }));
+        let bad: Vec<_> = scan.problems.iter().map(|problem| problem.path.clone()).collect();
+        assert_eq!(bad, [7, 57, 107, 157].map(|i| dir.path().join(name(i))));
     }
 
     #[test]

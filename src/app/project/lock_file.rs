@@ -152,6 +152,8 @@ impl LockFile {
         let path = Path::new(path);
         let path = path.strip_prefix("./").unwrap_or(path);
         match self.dir() {
+            // `.` itself: an empty path would be nowhere.
+            dir if dir == Path::new(".") && path == Path::new("") => dir.to_owned(),
             dir if dir == Path::new(".") => path.to_owned(),
             dir => dir.join(path),
         }

@@ -2,7 +2,8 @@
 //!
 //! [`load_entries`] is the whole of it:
 //!
-//! 1. [`lock_file`] tells the load paths, in this order: `src`, replacements, other modules.
+//! 1. [`lock_file`] tells the load paths, in this order: `src`, replacements, other modules; before
+//!    that, [`workspace`] may have changed the replacements.
 //! 2. [`discover`] walks each path and finds the entry files.
 //! 3. [`definition`] turns one file into entries, with [`document`] for the text.
 //! 4. Here: entries of modules are tagged and filtered, duplicates resolved.
@@ -19,16 +20,15 @@ pub mod definition;
 pub mod discover;
 pub mod document;
 pub mod lock_file;
-mod modules;
+pub mod modules;
 pub mod problem;
+pub mod workspace;
 
 use std::path::{Path, PathBuf};
 
 use indexmap::IndexMap;
 
 use crate::app::pipeline::Matcher;
-use crate::app::project::discover::SkipDirs;
-use crate::app::project::modules::LoadPath;
 use crate::core::registry::{Entry, EntryId};
 use crate::infra::error::{Error, Result};
 
@@ -66,35 +66,16 @@ impl Loaded {
 pub fn load_entries(lock: &LockFile, matches: Matcher<'_>) -> Result<Loaded> {
     let mut loaded = Loaded::default();
     let mut entries: IndexMap<EntryId, Entry> = IndexMap::new();
-    if !lock.replacements.is_empty() {
-        let text = "replacements in the lock file are deprecated, use workspace.replacements";
-        loaded.warnings.push(text.to_owned());
-    }
-
-    let skip = SkipDirs::from_env();
     let modules_dir = lock.resolve(&lock.modules_dir);
     for load_path in modules::load_paths(lock, &mut loaded.missing_modules) {
-        let LoadPath { dir, module } = load_path;
-        if !dir.is_dir() {
+        if !load_path.dir.is_dir() {
             let reason = "load path does not exist or is no directory, skipped";
-            loaded.problems.push(FileProblem::whole_file(&dir, reason));
+            loaded.problems.push(FileProblem::whole_file(&load_path.dir, reason));
             continue;
         }
         // With sources in `.` the modules would be found twice, once as if they were our own.
-        let except = module.is_none().then_some(modules_dir.as_path());
-        let scan = discover::scan(&dir, &skip, except)?;
-        loaded.problems.extend(scan.problems);
-        let excludes = match &module {
-            Some(module) => module.excludes(&mut loaded.problems),
-            None => Default::default(),
-        };
-        for (mut entry, path) in scan.entries {
-            if excludes.matches(&entry, matches) {
-                continue;
-            }
-            if let Some(module) = &module {
-                module.tag(&mut entry);
-            }
+        let except = load_path.module.is_none().then_some(modules_dir.as_path());
+        for (entry, path) in load_path.read(except, matches, &mut loaded.problems)? {
             if let Some(earlier) = loaded.origins.insert(entry.id.clone(), path.clone()) {
                 loaded.warnings.push(duplicate(&entry.id, &earlier, &path));
             }

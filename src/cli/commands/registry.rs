@@ -28,9 +28,9 @@ pub fn registry(global: &GlobalArgs, args: &RegistryArgs) -> Result<ExitCode> {
 
 /// The entries, sorted by id.
 fn load(global: &GlobalArgs, view: &RegistryViewArgs) -> Result<Vec<Entry>> {
-    let config = entries::configuration(global, &view.profiles, &view.sets)?;
+    let configuration = entries::configuration(global, &view.profiles, &view.sets)?;
     let lock = LockFile::read(&view.lock_file)?;
-    let mut prepared = entries::load(&lock, &config, &[], global.console)?;
+    let mut prepared = entries::load(lock, &configuration, &[], global.console)?;
     if !global.silent {
         prepared.warnings.iter().for_each(|warning| output::note(&format!("WARN\t{warning}")));
     }

@@ -3,7 +3,7 @@
 use std::io::IsTerminal;
 use std::path::Path;
 use std::sync::Arc;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use crate::app::boot::System;
 use crate::app::exec;
@@ -13,7 +13,7 @@ use crate::app::project::lock_file::FILE_NAME;
 use crate::app::shutdown::{OnSignal, Shutdown};
 use crate::cli::args::{GlobalArgs, OverrideArgs, RunArgs};
 use crate::cli::commands::version;
-use crate::cli::entries;
+use crate::cli::entries::{self, Configuration};
 use crate::cli::exec_spec::ExecSpec;
 use crate::cli::exit_code::ExitCode;
 use crate::cli::output;
@@ -45,13 +45,14 @@ pub fn run(global: &GlobalArgs, args: RunArgs) -> Result<ExitCode> {
     let quiet = !matches!(target, Target::Nothing);
     let logs =
         !global.silent && (!quiet || global.verbose || global.very_verbose || global.console);
-    let config = configuration(global, &args)?;
-    let logger = start_logger(global, &config, logs)?;
+    let OverrideArgs { profiles, sets, .. } = &args.overrides;
+    let configuration = entries::configuration(global, profiles, sets)?;
+    let logger = start_logger(global, &configuration.config, logs)?;
     if logs {
         output::raw(&version::banner());
     }
     let is_console = global.console;
-    let job = Job { args, target, program_args, config, logger, is_console };
+    let job = Job { args, target, program_args, configuration, logger, is_console };
     let outcome = job.run();
     job.logger.flush();
     outcome
@@ -62,7 +63,7 @@ struct Job {
     args: RunArgs,
     target: Target,
     program_args: Vec<String>,
-    config: Config,
+    configuration: Configuration,
     logger: Logger,
     is_console: bool,
 }
@@ -94,7 +95,7 @@ impl Job {
             list_commands(&entries);
             return Ok(ExitCode::Success);
         }
-        let options = options(&self.args, &self.config, &self.logger);
+        let options = options(&self.args, &self.configuration.config, &self.logger);
         let system = System::boot(options).inspect_err(|error| self.log_failure(error))?;
         let shutdown = Arc::new(Shutdown::default());
         let session = match self.start(&system, entries, &shutdown) {
@@ -158,7 +159,8 @@ impl Job {
         if let Some(session) = &session {
             session.close();
         }
-        let timeout = nanos(&self.config, "shutdown.timeout").unwrap_or(Duration::from_secs(30));
+        let timeout = nanos(&self.configuration.config, "shutdown.timeout")
+            .unwrap_or(Duration::from_secs(30));
         let mut said = false;
         system.shut_down(timeout, &mut |waiting| {
             if !said && std::io::stderr().is_terminal() && !waiting.is_empty() {
@@ -183,7 +185,13 @@ impl Job {
             read => read?,
         };
         let overrides = &self.args.overrides.overrides;
-        let prepared = entries::load(&lock, &self.config, overrides, self.is_console)?;
+        let began = Instant::now();
+        let prepared = entries::load(lock, &self.configuration, overrides, self.is_console)?;
+        let fields = [
+            ("entries", Value::Int(prepared.entries.len() as i64)),
+            ("took", format!("{:.1?}", began.elapsed()).into()),
+        ];
+        self.logger.named("boot").debug("entries read", fields);
         for warning in &prepared.warnings {
             self.logger.warn(warning, []);
         }
@@ -231,11 +239,6 @@ fn waiting_text(waiting: &[(EntryId, Duration, Duration)]) -> String {
 }
 
 // -- what goes in ----------------------------------------------------------------------------------
-
-fn configuration(global: &GlobalArgs, args: &RunArgs) -> Result<Config> {
-    let OverrideArgs { profiles, sets, .. } = &args.overrides;
-    entries::configuration(global, profiles, sets)
-}
 
 fn start_logger(global: &GlobalArgs, config: &Config, logs: bool) -> Result<Logger> {
     let mode = match (logs, global.console, config.get_str("logger.encoding")) {

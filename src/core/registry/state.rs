@@ -106,7 +106,8 @@ impl State {
             let (first, second) = (chunks.get(first)?, chunks.get(first + 1)?);
             Some(first.len() + second.len() <= CHUNK_MAX / 2)
         };
-        let first = [Some(n), n.checked_sub(1)].into_iter().flatten().find(|&n| fits(n) == Some(true));
+        let first =
+            [Some(n), n.checked_sub(1)].into_iter().flatten().find(|&n| fits(n) == Some(true));
         if let Some(first) = first {
             let second = chunks.remove(first + 1);
             Arc::make_mut(&mut chunks[first]).extend(second.iter().cloned());

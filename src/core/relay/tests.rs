@@ -382,6 +382,7 @@ impl Vm for BusyVm {
                 Event::Package(package) => self.tally.count(&package),
                 Event::Done { tag, .. } => self.senders[tag as usize].suspended = false,
                 Event::Start(_) => unreachable!("nobody starts anything"),
+                Event::News { .. } => unreachable!("nobody subscribes"),
             }
         }
         self.mailbox.drain_for(slice.cell);

@@ -89,6 +89,8 @@ pub(crate) struct Shared {
 /// The part of a worker that other threads reach.
 struct Remote {
     waker: Waker,
+    /// Asked to give back memory it has freed.
+    release: AtomicBool,
     stats: WorkerStats,
 }
 
@@ -104,6 +106,16 @@ impl Handle {
         match vm.state.notify() {
             Next::Enqueue => self.shared.enqueue(vm.clone()),
             Next::Nothing => {}
+        }
+    }
+
+    /// Has each worker give back memory that was freed on it or for it, once it is between two VMs.
+    /// What one worker frees may belong to what another has allocated, and only that one gives it back.
+    pub fn release_memory(&self) {
+        for (worker, remote) in self.shared.remotes.iter().enumerate() {
+            if !remote.release.swap(true, Ordering::AcqRel) {
+                self.shared.wake(worker);
+            }
         }
     }
 
@@ -171,7 +183,8 @@ impl Scheduler {
         for _ in 0..workers {
             let (park, waker) = crate::core::reactor::poll::Park::new().map_err(io)?;
             parks.push(park);
-            remotes.push(Remote { waker, stats: WorkerStats::default() });
+            let release = AtomicBool::new(false);
+            remotes.push(Remote { waker, release, stats: WorkerStats::default() });
         }
         let shared = Arc::new(Shared {
             injector: Injector::new(),

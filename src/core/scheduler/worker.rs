@@ -17,6 +17,7 @@ use crate::core::scheduler::stats::bump;
 use crate::core::scheduler::{Shared, VmRef};
 use crate::core::vm::{Slice, SliceEnd};
 use crate::infra::clock::Nanos;
+use crate::infra::memory;
 
 /// Every so many turns the injector comes first. Picked out of the air by many a scheduler: odd, so
 /// that it does not beat with powers of two.
@@ -114,6 +115,7 @@ impl Worker {
         while !self.shared.stopping() {
             let now = self.shared.clock.now();
             self.fire_timers(now);
+            self.release_memory();
             if let Some(vm) = self.next(searching) {
                 if searching {
                     searching = false;
@@ -132,6 +134,13 @@ impl Worker {
                 self.shared.idle.stop_searching();
             }
             searching = self.sleep();
+        }
+    }
+
+    fn release_memory(&self) {
+        let asked = &self.shared.remotes[self.index].release;
+        if asked.load(Ordering::Relaxed) && asked.swap(false, Ordering::AcqRel) {
+            memory::release();
         }
     }
 

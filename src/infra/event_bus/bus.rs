@@ -24,26 +24,10 @@ use parking_lot::Mutex;
 
 use crate::infra::app_context::Key;
 use crate::infra::error::{Error, Result};
-use crate::infra::event_bus::Pattern;
-use crate::infra::transcoder::Value;
+use crate::infra::event_bus::{Event, Filter};
 
 /// Live subscribers at most.
 pub const SUBSCRIBERS_MAX: usize = 4096;
-
-/// What happened: `system` names the publisher, `kind` what, `path` to whom.
-#[derive(Clone, Debug, PartialEq)]
-pub struct Event {
-    pub system: String,
-    pub kind: String,
-    pub path: String,
-    pub data: Value,
-}
-
-impl Event {
-    pub fn new(system: &str, kind: &str, path: &str, data: Value) -> Event {
-        Event { system: system.into(), kind: kind.into(), path: path.into(), data }
-    }
-}
 
 /// Ends subscriptions from afar. Clones are the same token.
 #[derive(Clone, Debug, Default)]
@@ -73,16 +57,35 @@ impl std::fmt::Display for SubscriptionId {
 }
 
 enum Action {
-    Send(Event),
-    Subscribe(Subscriber, Sender<Result<SubscriptionId>>),
-    Unsubscribe(SubscriptionId, Sender<()>),
+    Send(Arc<Event>),
+    Subscribe(Box<Subscriber>, Reply),
+    /// The sender of nothing is dropped when it is done, which is the answer.
+    Unsubscribe(SubscriptionId, Option<Sender<()>>),
     Stop,
+}
+
+/// Who is told the outcome of a subscription. Dropped with the queue of a bus that is stopped, it
+/// says that.
+struct Reply(Option<Box<dyn FnOnce(Result<SubscriptionId>) + Send>>);
+
+impl Reply {
+    fn tell(&mut self, outcome: Result<SubscriptionId>) {
+        if let Some(done) = self.0.take() {
+            // Unwind safe: called once. As with callbacks, the dispatcher survives it.
+            let _ = catch_unwind(AssertUnwindSafe(|| done(outcome)));
+        }
+    }
+}
+
+impl Drop for Reply {
+    fn drop(&mut self) {
+        self.tell(Err(closed()));
+    }
 }
 
 struct Subscriber {
     id: SubscriptionId,
-    system: Pattern,
-    kind: Pattern,
+    filter: Filter,
     cancel: Cancel,
     callback: Callback,
 }
@@ -130,7 +133,7 @@ impl EventBus {
     pub fn send(&self, event: Event) {
         if self.is_heard() && !self.is_closed() {
             // Fails only when the dispatcher has gone, which is the same as closed.
-            let _ = self.0.actions.send(Action::Send(event));
+            let _ = self.0.actions.send(Action::Send(Arc::new(event)));
         }
     }
 
@@ -160,21 +163,30 @@ impl EventBus {
         callback: Callback,
     ) -> Result<SubscriptionId> {
         assert!(!self.is_dispatcher(), "a callback of the event bus subscribes");
-        let kind = if kind == "*" { "" } else { kind };
-        let subscriber = Subscriber {
-            id: SubscriptionId(0),
-            system: filter(system),
-            kind: filter(kind),
-            cancel,
-            callback,
-        };
-        if self.is_closed() {
-            return Err(closed());
-        }
         let (reply, answer) = bounded(1);
-        self.0.actions.send(Action::Subscribe(subscriber, reply)).map_err(|_| closed())?;
-        // Hanging up: the bus was stopped with this in its queue.
+        self.subscribe_then(Filter::new(system, kind), cancel, callback, move |outcome| {
+            let _ = reply.send(outcome);
+        });
         answer.recv().map_err(|_| closed())?
+    }
+
+    /// Like [`EventBus::subscribe`], without waiting: `done` is called when the subscription is
+    /// active, or with the error, and must not block. On the dispatcher thread, normally; on this
+    /// one if the bus is closed.
+    pub fn subscribe_then(
+        &self,
+        filter: Filter,
+        cancel: Cancel,
+        callback: Callback,
+        done: impl FnOnce(Result<SubscriptionId>) + Send + 'static,
+    ) {
+        let reply = Reply(Some(Box::new(done)));
+        if self.is_closed() {
+            return;
+        }
+        let subscriber = Subscriber { id: SubscriptionId(0), filter, cancel, callback };
+        // What cannot be queued is dropped, and the reply says that the bus is closed.
+        let _ = self.0.actions.send(Action::Subscribe(Box::new(subscriber), reply));
     }
 
     /// A subscription that queues events, without bound, until somebody takes them. Ending it leaves
@@ -199,11 +211,16 @@ impl EventBus {
     /// In a callback, where it would wait for itself.
     pub fn unsubscribe(&self, id: SubscriptionId) {
         assert!(!self.is_dispatcher(), "a callback of the event bus unsubscribes");
-        let (reply, done) = bounded(1);
-        if self.0.actions.send(Action::Unsubscribe(id, reply)).is_ok() {
-            // Hanging up: the bus was stopped, and with it every subscription.
+        let (reply, done) = bounded::<()>(1);
+        if self.0.actions.send(Action::Unsubscribe(id, Some(reply))).is_ok() {
+            // Hanging up is the answer: it is done, or the bus was stopped.
             let _ = done.recv();
         }
+    }
+
+    /// Unsubscribes without waiting. Whoever cannot take another event cancels first.
+    pub(super) fn forget(&self, id: SubscriptionId) {
+        let _ = self.0.actions.send(Action::Unsubscribe(id, None));
     }
 
     /// Drops subscribers and what is queued, and waits for the dispatcher to end (in a callback: does
@@ -233,10 +250,6 @@ fn closed() -> Error {
     Error::unavailable("bus is closed")
 }
 
-fn filter(pattern: &str) -> Pattern {
-    if pattern.is_empty() { Pattern::EVERYTHING } else { Pattern::parse(pattern) }
-}
-
 /// The dispatcher's loop. Subscribers are dropped before the queue, so that whoever was waiting in it
 /// learns of the end when no callback can run any more.
 fn dispatch(queue: &Receiver<Action>, shared: &Shared) {
@@ -246,16 +259,11 @@ fn dispatch(queue: &Receiver<Action>, shared: &Shared) {
             break;
         }
         match action {
-            Action::Send(event) => {
-                let event = Arc::new(event);
-                subscribers.retain(|subscriber| subscriber.offer(&event));
-            }
-            Action::Subscribe(subscriber, reply) => {
-                let _ = reply.send(subscribers.add(subscriber));
-            }
+            Action::Send(event) => subscribers.retain(|subscriber| subscriber.offer(&event)),
+            Action::Subscribe(subscriber, mut reply) => reply.tell(subscribers.add(*subscriber)),
             Action::Unsubscribe(id, reply) => {
                 subscribers.retain(|subscriber| subscriber.id != id);
-                let _ = reply.send(());
+                drop(reply);
             }
             Action::Stop => break,
         }
@@ -307,7 +315,7 @@ impl Drop for Subscribers<'_> {
 impl Subscriber {
     /// Hands a matching event on. `false`: the subscription is over.
     fn offer(&mut self, event: &Arc<Event>) -> bool {
-        if !self.system.matches(&event.system) || !self.kind.matches(&event.kind) {
+        if !self.filter.matches(event) {
             return true;
         }
         if self.cancel.is_cancelled() {
@@ -321,6 +329,7 @@ impl Subscriber {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::infra::transcoder::Value;
 
     fn event(kind: &str, path: usize) -> Event {
         Event::new("test", kind, &path.to_string(), Value::Nil)

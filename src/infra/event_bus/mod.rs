@@ -1,10 +1,15 @@
 //! Event bus: news between the parts of the runtime, and from them to programs.
 //!
-//! `bus` delivers, `pattern` decides who is meant, `wait` asks and waits for an answer.
+//! `event` is what travels, `bus` delivers it, `pattern` decides who is meant, `feed` is for
+//! subscribers who must not wait, `wait` asks and waits for an answer.
 
 mod bus;
+mod event;
+mod feed;
 mod pattern;
 pub mod wait;
 
-pub use bus::{Callback, Cancel, Event, EventBus, SUBSCRIBERS_MAX, SubscriptionId};
-pub use pattern::Pattern;
+pub use bus::{Callback, Cancel, EventBus, SUBSCRIBERS_MAX, SubscriptionId};
+pub use event::{Event, Payload};
+pub use feed::{Feed, Feeding};
+pub use pattern::{Filter, Pattern};

@@ -12,6 +12,36 @@
 
 use smallvec::SmallVec;
 
+use crate::infra::event_bus::Event;
+
+/// Which events a subscription is for: a pattern for the system and one for the kind.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Filter {
+    system: Pattern,
+    kind: Pattern,
+}
+
+impl Filter {
+    /// An empty pattern filters nothing, nor does a kind `*`.
+    pub fn new(system: &str, kind: &str) -> Filter {
+        let kind = if kind == "*" { "" } else { kind };
+        Filter {
+            system: Pattern::of(system, Pattern::parse),
+            kind: Pattern::of(kind, Pattern::parse),
+        }
+    }
+
+    /// As programs write it, see [`Pattern::parse_loose`].
+    pub fn loose(system: &str, kind: &str) -> Filter {
+        let parse = Pattern::parse_loose;
+        Filter { system: Pattern::of(system, parse), kind: Pattern::of(kind, parse) }
+    }
+
+    pub fn matches(&self, event: &Event) -> bool {
+        self.system.matches(&event.system) && self.kind.matches(&event.kind)
+    }
+}
+
 /// A parsed pattern; pure, so anybody may keep and share it.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Pattern(Form);
@@ -23,6 +53,10 @@ enum Form {
     /// Nothing but literal segments, which is how most subscriptions look: one comparison.
     Exactly(Box<str>),
     Segments(Box<[Segment]>),
+    /// What begins with the text, and what the segments match.
+    Prefix(Box<str>, Box<[Segment]>),
+    /// The text itself, and what the segments match.
+    Literally(Box<str>, Box<[Segment]>),
 }
 
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -50,19 +84,44 @@ impl Pattern {
         })
     }
 
+    /// As programs write patterns: one that ends in `*` also matches all that begins with the text
+    /// before the star, dots or not, and any pattern also matches itself.
+    pub fn parse_loose(text: &str) -> Pattern {
+        let Pattern(form) = Pattern::parse(text);
+        Pattern(match (form, text.strip_suffix('*')) {
+            (_, Some("")) => Form::Everything,
+            (Form::Segments(segments), Some(head)) => Form::Prefix(head.into(), segments),
+            // `foo*` has no special segment: here it is a prefix all the same.
+            (Form::Exactly(_), Some(head)) => Form::Prefix(head.into(), Box::default()),
+            (Form::Segments(segments), None) => Form::Literally(text.into(), segments),
+            (form, _) => form,
+        })
+    }
+
+    /// `parse`, or no filter for the empty text.
+    fn of(text: &str, parse: fn(&str) -> Pattern) -> Pattern {
+        if text.is_empty() { Pattern::EVERYTHING } else { parse(text) }
+    }
+
     pub fn matches(&self, value: &str) -> bool {
         match &self.0 {
             Form::Everything => true,
             Form::Exactly(text) => **text == *value,
-            Form::Segments(pattern) => {
-                let segments: SmallVec<[&str; 8]> = match value {
-                    "" => SmallVec::new(),
-                    value => value.split('.').collect(),
-                };
-                matches(pattern, &segments)
+            Form::Segments(pattern) => matches_split(pattern, value),
+            Form::Prefix(head, pattern) => {
+                value.starts_with(&**head) || (!pattern.is_empty() && matches_split(pattern, value))
             }
+            Form::Literally(text, pattern) => **text == *value || matches_split(pattern, value),
         }
     }
+}
+
+fn matches_split(pattern: &[Segment], value: &str) -> bool {
+    let segments: SmallVec<[&str; 8]> = match value {
+        "" => SmallVec::new(),
+        value => value.split('.').collect(),
+    };
+    matches(pattern, &segments)
 }
 
 impl Segment {
@@ -153,6 +212,30 @@ mod tests {
         // Alternatives hold no dots: these are the segments `(a`, `b|c)`.
         check("(a.b|c)", &["(a.b|c)"], &["a.b", "c"]);
         check("***", &["***"], &["a", ""]);
+    }
+
+    #[track_caller]
+    fn check_loose(pattern: &str, yes: &[&str], no: &[&str]) {
+        let parsed = Pattern::parse_loose(pattern);
+        for value in yes {
+            assert!(parsed.matches(value), "{pattern:?} should match {value:?}");
+        }
+        for value in no {
+            assert!(!parsed.matches(value), "{pattern:?} should not match {value:?}");
+        }
+    }
+
+    #[test]
+    fn programs_write_prefixes_too() {
+        check_loose("test.*", &["test.a", "test.a.b", "test."], &["test", "tests", "a.test.b"]);
+        check_loose("test*", &["test", "test.a", "tests.a.b", "test*"], &["tes", "a.test"]);
+        check_loose("*", &["", "a", "a.b"], &[]);
+        check_loose("**", &["", "a", "a.b"], &[]);
+        check_loose("a.**", &["a", "a.b", "a.b.c", "a.*x"], &["b", "ab"]);
+        check_loose("*.b", &["a.b", "*.b"], &["b", "a.b.c"]);
+        check_loose("*.*", &["a.b", "*.x.y"], &["a", "a.b.c"]);
+        check_loose("(a|b).x", &["a.x", "b.x", "(a|b).x"], &["c.x"]);
+        check_loose("a.b", &["a.b"], &["a", "a.b.c"]);
     }
 
     #[test]

@@ -53,9 +53,9 @@ impl Waiter {
             // Only a bus that ends drops a subscription that has not been cancelled.
             RecvTimeoutError::Disconnected => Error::unavailable("bus is closed"),
         })?;
-        match (is_acceptance(&reply.kind), &reply.data) {
-            (true, data) => Ok(data.clone()),
-            (false, Value::Error(error)) => Err((**error).clone()),
+        match (is_acceptance(&reply.kind), reply.data.to_value()) {
+            (true, data) => Ok(data),
+            (false, Value::Error(error)) => Err(*error),
             (false, Value::Str(text)) => Err(Error::internal(text)),
             (false, _) => Err(Error::internal(format!("{} was rejected", self.path))),
         }

@@ -8,7 +8,8 @@
 //! | `INT` | zigzag varint |
 //! | `FLOAT` | 8 bytes |
 //! | `STR` | varint length, bytes |
-//! | `TABLE` | varint array length, that many values, then keys and values until `END` |
+//! | `KEY` | varint: number of a string that is a common key, see [`keys`](super::keys) |
+//! | `TABLE` | varint array length, one byte: fields (255: that or more), the array's values, then keys and values until `END` |
 //! | `SAME` | varint: number of an earlier table of this wire (shared tables and cycles) |
 //! | `ERROR` | kind, message: `STR` contents; retryable: one byte; details: a value; cause text |
 //!
@@ -16,6 +17,7 @@
 //! program run: it is neither stored nor sent to other versions.
 
 use crate::infra::error::{Error, Kind};
+use crate::infra::transcoder::keys::KeyId;
 use crate::infra::transcoder::value::{Map, Value};
 
 pub const NIL: u8 = 0;
@@ -28,6 +30,7 @@ pub const TABLE: u8 = 6;
 pub const SAME: u8 = 7;
 pub const ERROR: u8 = 8;
 pub const END: u8 = 9;
+pub const KEY: u8 = 10;
 
 /// How deep tables may nest. Deeper ones are refused with an error, not with a crash.
 pub const DEPTH_MAX: usize = 2_000;
@@ -59,6 +62,13 @@ impl Wire {
 
     pub fn into_buffer(self) -> Vec<u8> {
         self.bytes
+    }
+
+    /// What was written, in a buffer of just its length; the long one is given back through `buffer`.
+    pub fn seal(self, buffer: &mut Vec<u8>) -> Wire {
+        let sealed = Wire { bytes: self.bytes.as_slice().to_vec(), shared: self.shared };
+        *buffer = self.bytes;
+        sealed
     }
 
     pub fn is_empty(&self) -> bool {
@@ -120,6 +130,27 @@ impl Wire {
         self.bytes.push(n as u8);
     }
 
+    #[inline]
+    pub fn key(&mut self, key: KeyId) {
+        self.tag(KEY);
+        self.varint(key.number().into());
+    }
+
+    /// Begins a table with `len` values in its list part; how many fields follow is told at its end.
+    #[inline]
+    pub fn begin_table(&mut self, len: usize) -> OpenTable {
+        self.tag(TABLE);
+        self.varint(len as u64);
+        self.bytes.push(0);
+        OpenTable { fields_at: self.bytes.len() - 1 }
+    }
+
+    #[inline]
+    pub fn end_table(&mut self, table: OpenTable, fields: usize) {
+        self.bytes[table.fields_at] = fields.min(FIELDS_TOLD) as u8;
+        self.tag(END);
+    }
+
     /// A table that was written before as number `number`.
     pub fn same(&mut self, number: usize) {
         self.shared = true;
@@ -149,24 +180,31 @@ impl Wire {
             Value::Str(text) => self.str(text.as_bytes()),
             Value::Bytes(bytes) => self.str(bytes),
             Value::List(items) => {
-                self.tag(TABLE);
-                self.varint(items.len() as u64);
+                let table = self.begin_table(items.len());
                 items.iter().for_each(|item| self.value(item));
-                self.tag(END);
+                self.end_table(table, 0);
             }
             Value::Map(map) => {
-                self.tag(TABLE);
-                self.varint(0);
+                let table = self.begin_table(0);
                 for (key, item) in map {
                     self.str(key.as_bytes());
                     self.value(item);
                 }
-                self.tag(END);
+                self.end_table(table, map.len());
             }
             Value::Error(error) => self.error(error),
         }
     }
 }
+
+/// A table being written.
+#[must_use]
+pub struct OpenTable {
+    fields_at: usize,
+}
+
+/// More fields than this are told as this many.
+pub const FIELDS_TOLD: usize = 255;
 
 /// One decoded item; a table's contents follow as further items.
 #[derive(Debug, PartialEq)]
@@ -176,8 +214,13 @@ pub enum Item<'a> {
     Int(i64),
     Float(f64),
     Str(&'a [u8]),
-    /// A table with this many array values; then pairs until [`Item::End`].
-    Table(usize),
+    /// A string, by its number.
+    Key(KeyId),
+    /// A table with so many array values, then about so many pairs until [`Item::End`].
+    Table {
+        len: usize,
+        fields: usize,
+    },
     Same(usize),
     Error,
     End,
@@ -225,7 +268,13 @@ impl<'a> Reader<'a> {
                 self.bytes = rest;
                 Item::Str(text)
             }
-            TABLE => Item::Table(self.varint()? as usize),
+            KEY => Item::Key(KeyId::from_number(self.varint()?)?),
+            TABLE => {
+                let len = self.varint()? as usize;
+                let (&fields, rest) = self.bytes.split_first()?;
+                self.bytes = rest;
+                Item::Table { len, fields: fields.into() }
+            }
             SAME => Item::Same(self.varint()? as usize),
             ERROR => Item::Error,
             END => Item::End,
@@ -284,8 +333,9 @@ impl<'a> Reader<'a> {
             Item::Int(n) => Value::Int(n),
             Item::Float(x) => number(x),
             Item::Str(bytes) => text_or_bytes(bytes),
+            Item::Key(key) => text_or_bytes(key.text()),
             Item::Error => Value::Error(Box::new(self.error()?)),
-            Item::Table(array_len) => {
+            Item::Table { len: array_len, .. } => {
                 let mut list = Vec::with_capacity(array_len.min(self.bytes.len()));
                 for _ in 0..array_len {
                     list.push(self.value()?);
@@ -295,6 +345,7 @@ impl<'a> Reader<'a> {
                     let key = match self.item()? {
                         Item::End => break,
                         Item::Str(bytes) => String::from_utf8_lossy(bytes).into_owned(),
+                        Item::Key(key) => String::from_utf8_lossy(key.text()).into_owned(),
                         Item::Int(n) => n.to_string(),
                         Item::Float(x) => x.to_string(),
                         Item::Bool(flag) => flag.to_string(),
@@ -316,7 +367,7 @@ impl<'a> Reader<'a> {
 }
 
 /// Lua has one number type: integral values come back as integers.
-fn number(x: f64) -> Value {
+pub fn number(x: f64) -> Value {
     match x.fract() == 0.0 && x.abs() <= 9_007_199_254_740_992.0 {
         true => Value::Int(x as i64),
         false => Value::Float(x),

@@ -12,13 +12,13 @@
 //! Known limit: a value that is buffered in a channel and leads back to that same channel lives until
 //! the process ends, because the registry holds it.
 
-use std::collections::VecDeque;
 use std::ffi::{CStr, c_int};
 use std::ptr::NonNull;
 
 use crate::core::reactor::timers::TimerId;
 use crate::infra::clock::Nanos;
 use crate::runtime::engine::coroutine::Wait;
+use crate::runtime::engine::queue::{Queue, Waiters};
 use crate::runtime::engine::raw::{State, Tagged};
 use crate::runtime::engine::slot::Slot;
 use crate::runtime::engine::tags;
@@ -35,6 +35,8 @@ pub enum Source {
     Events,
     /// A listener of the process, by its place in the list.
     Listener,
+    /// A subscription to the event bus.
+    Bus,
 }
 
 /// A timer that feeds a channel.
@@ -60,9 +62,9 @@ pub struct Channel {
     pub capacity: u32,
     pub source: Source,
     pub closed: bool,
-    pub buffer: VecDeque<Slot>,
-    pub receivers: VecDeque<u32>,
-    pub senders: VecDeque<Sender>,
+    pub buffer: Queue<Slot>,
+    pub receivers: Waiters,
+    pub senders: Queue<Sender>,
     pub timer: Option<ChannelTimer>,
     /// Neighbours in the list of the process's channels.
     pub previous: u32,
@@ -123,9 +125,9 @@ impl VmData {
             capacity,
             source,
             closed: false,
-            buffer: VecDeque::new(),
-            receivers: VecDeque::new(),
-            senders: VecDeque::new(),
+            buffer: Queue::default(),
+            receivers: Waiters::None,
+            senders: Queue::default(),
             timer: None,
             previous: NONE,
             next: self.processes[process].channels,
@@ -207,9 +209,9 @@ impl VmData {
         while id != NONE {
             let channel = &mut self.channels[id];
             let next = channel.next;
-            channel.buffer = VecDeque::new();
-            channel.senders = VecDeque::new();
-            channel.receivers = VecDeque::new();
+            channel.buffer = Queue::default();
+            channel.senders = Queue::default();
+            channel.receivers = Waiters::None;
             channel.closed = true;
             channel.previous = NONE;
             channel.next = NONE;
@@ -327,11 +329,11 @@ impl VmData {
             return;
         }
         let senders = std::mem::take(&mut channel.senders);
-        let receivers = std::mem::take(&mut channel.receivers);
+        let mut receivers = std::mem::take(&mut channel.receivers);
         for sender in senders {
             self.send_failed(sender.coroutine, id);
         }
-        for receiver in receivers {
+        while let Some(receiver) = receivers.pop_front() {
             self.received(receiver, id, false, |_, l| l.push_nil());
         }
     }
@@ -339,16 +341,8 @@ impl VmData {
     /// Takes a coroutine that no longer waits out of a channel's queues.
     pub fn withdraw(&mut self, id: u32, coroutine: u32) {
         let Some(channel) = self.channels.get_mut(id) else { return };
-        // From the back: who waits last gives up first, mostly.
-        if let Some(at) = channel.receivers.iter().rposition(|&c| c == coroutine) {
-            channel.receivers.remove(at);
-        }
-        if let Some(at) = channel.senders.iter().rposition(|s| s.coroutine == coroutine) {
-            channel.senders.remove(at);
-        }
-        if channel.receivers.is_empty() && channel.receivers.capacity() > 64 {
-            channel.receivers = VecDeque::new();
-        }
+        channel.receivers.withdraw(coroutine);
+        channel.senders.remove_last(|sender| sender.coroutine == coroutine);
     }
 
     /// A waiting receiver gets a value, pushed onto its thread, or the news that the channel is closed.

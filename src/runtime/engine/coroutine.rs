@@ -7,6 +7,7 @@
 use std::any::Any;
 use std::ffi::c_int;
 
+use crate::core::blocking::Pool;
 use crate::core::dispatcher::{Command, CommandId, Completion};
 use crate::core::reactor::timers::TimerId;
 use crate::core::vm::{Answer, Event};
@@ -42,7 +43,8 @@ pub struct Coroutine {
     pub generation: u32,
     /// Where results go and what is resumed first.
     pub inner: State,
-    pub parents: Vec<State>,
+    /// Its resumers, if it is not the coroutine's own thread.
+    pub parents: Option<Box<Vec<State>>>,
     /// Values on `inner` to resume it with.
     pub results: c_int,
     pub wait: Wait,
@@ -190,6 +192,23 @@ impl Cx {
         self.suspend(Wait::Command(finish))
     }
 
+    /// Has `job` done by a thread that may block; the coroutine waits, then `finish` makes its
+    /// results of the answer, an [`Answer::Boxed`]. The job is done even if the process ends.
+    pub fn offload<T: Any + Send>(
+        &mut self,
+        pool: &Pool,
+        job: impl FnOnce() -> Result<T, Error> + Send + 'static,
+        finish: Finish,
+    ) -> Ret {
+        self.suspendable()?;
+        let done = self.completer()?;
+        let completion = Completion::new(move |answer| done(answer.map(Answer::Boxed)));
+        pool.run(Box::new(move || {
+            completion.complete(job().map(|answer| Box::new(answer) as Box<dyn Any + Send>));
+        }));
+        self.suspend(Wait::Command(finish))
+    }
+
     /// Ends the wait of the running coroutine, from any thread. What comes before it waits is kept
     /// in the VM's queue until then; what comes after its end is dropped.
     pub fn completer(
@@ -223,7 +242,7 @@ impl VmData {
             process,
             generation: self.generation,
             inner: thread,
-            parents: Vec::new(),
+            parents: None,
             results: 0,
             wait: Wait::None,
             queued: false,
@@ -315,8 +334,19 @@ pub fn run(vm: VmPointer<VmData>, id: u32) -> Ran {
     let coroutine = &mut data.coroutines[id];
     let mut current = coroutine.inner;
     let results = std::mem::take(&mut coroutine.results);
-    let mut parents = std::mem::take(&mut coroutine.parents);
-    let mut status = current.resume(results);
+    let limited = data.memory_limit.map(|_| data.main);
+    let resume = |thread: State, results| {
+        if let Some(main) = limited {
+            main.enforce_ceiling(true);
+        }
+        let status = thread.resume(results);
+        if let Some(main) = limited {
+            main.enforce_ceiling(false);
+        }
+        status
+    };
+    let mut parents = coroutine.parents.take().map(|parents| *parents).unwrap_or_default();
+    let mut status = resume(current, results);
     loop {
         if status == Status::Broke {
             let data = vm.get();
@@ -333,7 +363,7 @@ pub fn run(vm: VmPointer<VmData>, id: u32) -> Ran {
             }
             let coroutine = &mut data.coroutines[id];
             coroutine.inner = inner;
-            coroutine.parents = parents;
+            coroutine.parents = (!parents.is_empty()).then(|| Box::new(parents));
             return if preempted { Ran::Preempted } else { Ran::Suspended };
         }
         if parents.is_empty() {
@@ -341,7 +371,7 @@ pub fn run(vm: VmPointer<VmData>, id: u32) -> Ran {
         }
         // The broken user coroutine has ended or yielded: its resumer takes the outcome.
         current = parents.remove(0);
-        status = current.resume(0);
+        status = resume(current, 0);
     }
     let data = vm.get();
     data.coroutines[id].inner = data.coroutines[id].thread;

@@ -250,6 +250,7 @@ impl VmData {
             Source::Listener => process.listeners.as_ref().is_some_and(|list| {
                 list.0.iter().any(|l| l.channel == channel && !l.queue.is_empty())
             }),
+            Source::Bus => self.has_event(channel),
         }
     }
 
@@ -259,6 +260,7 @@ impl VmData {
         let process = &mut self.processes[process];
         match self.channels[channel].source {
             Source::Lua => false,
+            Source::Bus => self.take_event(l, channel),
             Source::Inbox => match process.mail.pop_front() {
                 Some(mail) => {
                     self.push_mail(l, mail, true);
@@ -382,8 +384,9 @@ impl VmData {
         let channel = self.new_channel(process, 1, Source::Listener);
         self.channels[channel].holders += 1;
         let mail = &mut self.processes[process].mail;
-        let (queue, rest) = std::mem::take(mail).into_iter().partition(|m| m.topic == topic);
-        *mail = rest;
+        let (queue, rest): (VecDeque<Mail>, VecDeque<Mail>) =
+            std::mem::take(mail).into_iter().partition(|m| m.topic == topic);
+        *mail = rest.into_iter().collect();
         let listener = Listener { topic, channel, messages, queue };
         self.processes[process].listeners.get_or_insert_default().0.push(listener);
         channel

@@ -23,12 +23,16 @@ pub mod copy;
 pub mod coroutine;
 pub mod env;
 pub mod error;
+pub mod housekeeping;
 pub mod mail;
+pub mod news;
 pub mod process;
+pub mod queue;
 pub mod raw;
 pub mod recipes;
 pub mod select;
 pub mod slot;
+pub mod value;
 pub mod vm;
 pub mod wire;
 
@@ -250,4 +254,9 @@ pub mod tags {
     pub const TIME: c_int = 10;
     pub const LOCATION: c_int = 11;
     pub const LOGGER: c_int = 12;
+    pub const SUBSCRIPTION: c_int = 13;
+    pub const SNAPSHOT: c_int = 14;
+    pub const CHANGES: c_int = 15;
+    pub const VERSION: c_int = 16;
+    pub const HISTORY: c_int = 17;
 }

@@ -1,6 +1,5 @@
 //! Processes of a VM: start, run, end.
 
-use std::collections::VecDeque;
 use std::ffi::c_int;
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
@@ -12,6 +11,8 @@ use crate::infra::error::{Error, Result};
 use crate::infra::transcoder::wire::Wire;
 use crate::runtime::engine::coroutine::{self, Ran};
 use crate::runtime::engine::mail::{Listeners, Mail, Notice};
+use crate::runtime::engine::news::Subscription;
+use crate::runtime::engine::queue::Queue;
 use crate::runtime::engine::raw::{State, Type, VmPointer};
 use crate::runtime::engine::vm::{NONE, VmData};
 use crate::runtime::engine::{error, wire};
@@ -21,6 +22,8 @@ use crate::system::spawn::{OnEnd, TerminalPort};
 
 /// Coroutine switches in one step before the process goes behind the others of its VM.
 const STEP_SWITCHES: u32 = 128;
+/// What the collector may lag behind, in bytes, at the least.
+const CEILING_SLACK: usize = 1 << 20;
 /// A process that took more turns than this, or a whole quantum in one of them, had a life of its own:
 /// its like may be worth another VM. One that is spawned for a message takes one or two.
 const LONG_TURNS: u32 = 16;
@@ -54,8 +57,8 @@ pub struct Process {
     pub inbox: u32,
     pub events: u32,
     pub channels: u32,
-    pub mail: VecDeque<Mail>,
-    pub notices: VecDeque<Notice>,
+    pub mail: Queue<Mail>,
+    pub notices: Queue<Notice>,
     pub listeners: Option<Box<Listeners>>,
     /// Packages of this process that wait in its lane; made when the first does.
     pub ticket: Option<Ticket>,
@@ -71,6 +74,7 @@ pub struct Process {
 pub struct Extra {
     pub on_end: Option<OnEnd>,
     pub terminal: Option<Arc<dyn TerminalPort>>,
+    pub subscriptions: Vec<Subscription>,
 }
 
 impl Process {
@@ -93,8 +97,8 @@ impl Process {
             inbox: NONE,
             events: NONE,
             channels: NONE,
-            mail: VecDeque::new(),
-            notices: VecDeque::new(),
+            mail: Queue::default(),
+            notices: Queue::default(),
             listeners: None,
             ticket: None,
             has_unknown_child: false,
@@ -149,6 +153,9 @@ fn try_start(
     let (thread, anchor) = data.take_thread();
     data.fresh_globals(thread, spec.chunk);
 
+    if let Some(limit) = data.hosts[spec.host as usize].memory_limit {
+        data.limit_memory(limit);
+    }
     let id = data.processes.insert(process);
     let main = data.new_coroutine(id, thread, anchor);
     data.processes[id].main = main;
@@ -182,10 +189,17 @@ fn run_chunk(vm: VmPointer<VmData>, id: u32, main: u32, chunk: u32, thread: Stat
         // Set when the ticker first finds it running: most are done by then.
         data.chunk_deadline = None;
     }
+    let limited = data.memory_limit.is_some();
+    data.main.enforce_ceiling(limited);
     let ran = thread.pcall(0, 1);
     let data = vm.get();
+    data.main.enforce_ceiling(false);
     data.starting -= 1;
     (data.current, data.running) = before;
+    if data.is_over_memory_limit() {
+        thread.set_top(0);
+        return Err(memory_limit_exceeded());
+    }
     if ran.is_err() {
         let problem = error::from_raised(thread, -1);
         thread.set_top(0);
@@ -236,6 +250,11 @@ fn publish(data: &mut VmData, id: u32, spec: &Spec) -> Result<()> {
     Ok(())
 }
 
+/// How a process ends that holds more than its host allows.
+fn memory_limit_exceeded() -> Error {
+    Error::internal("memory limit exceeded").with_retryable(None)
+}
+
 /// What a step has cost.
 pub struct Step {
     /// Coroutines resumed.
@@ -264,10 +283,15 @@ pub fn step(vm: VmPointer<VmData>, id: u32) -> Step {
             data.end(id, Outcome::Error(error));
             return done(switches);
         }
+        if data.is_over_memory_limit() {
+            data.end(id, Outcome::Error(memory_limit_exceeded()));
+            return done(switches);
+        }
         match ran {
             Ran::Suspended => {}
             Ran::Preempted => {
                 data.processes[id].turns = u32::MAX;
+                data.count_overstay(data.processes[id].chunk);
                 // First in its process, last in the VM: no other coroutine of the process runs
                 // before this one blocks.
                 data.requeue_first(next);
@@ -342,6 +366,27 @@ impl VmData {
         }
     }
 
+    /// The process that is about to start here, the only one, may hold so many bytes.
+    fn limit_memory(&mut self, limit: usize) {
+        self.memory_limit = Some(self.main.memory().saturating_add(limit));
+        // Garbage does not count, but it takes room until it is found: an allocation fails beyond
+        // twice the limit, whatever lives.
+        self.main.set_ceiling(limit.saturating_mul(2).saturating_add(CEILING_SLACK));
+    }
+
+    /// Does the process of this VM hold more than it may? Looks for garbage before it says so.
+    fn is_over_memory_limit(&self) -> bool {
+        let Some(limit) = self.memory_limit else { return false };
+        if self.main.has_hit_ceiling() {
+            return true;
+        }
+        if self.main.memory() <= limit {
+            return false;
+        }
+        self.main.collect();
+        self.main.memory() > limit
+    }
+
     /// All coroutines wait for what can never come.
     fn is_deadlocked(&self, id: u32) -> bool {
         let Some(process) = self.processes.get(id) else { return false };
@@ -352,6 +397,7 @@ impl VmData {
             && process.events == NONE
             && process.timers == 0
             && process.listeners.as_ref().is_none_or(|list| list.0.is_empty())
+            && process.extra.as_ref().is_none_or(|extra| extra.subscriptions.is_empty())
     }
 
     /// Ends a process: at once, or when its running code comes back to us.

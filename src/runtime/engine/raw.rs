@@ -20,9 +20,7 @@
 //! 4. Finalizers of userdata run during garbage collection, inside almost any wrapper: they touch
 //!    nothing but the value that dies and the registry, see [`Anchor`].
 
-use std::cell::Cell;
 use std::ffi::{CStr, c_char, c_int, c_void};
-use std::marker::PhantomData;
 use std::ptr::NonNull;
 
 use mlua::ffi;
@@ -38,105 +36,13 @@ macro_rules! ffi {
     }};
 }
 
-/// The VM entered on this OS thread. At hand here, so that a host function need not ask Luau.
-#[derive(Clone, Copy)]
-struct Entered {
-    /// Its main thread; null outside of any VM, and while one is being closed.
-    main: *mut lua_State,
-    /// What [`VmPointer::install`] has put beside it; null before.
-    data: *mut c_void,
-    holds: *mut Holds,
-}
+mod allocator;
+mod entered;
 
-impl Entered {
-    const NOWHERE: Entered = Entered {
-        main: std::ptr::null_mut(),
-        data: std::ptr::null_mut(),
-        holds: std::ptr::null_mut(),
-    };
-}
+pub use entered::{Anchor, Guard, VmPointer};
 
-thread_local! {
-    static ENTERED: Cell<Entered> = const { Cell::new(Entered::NOWHERE) };
-}
-
-/// Further holds on values in a state's registry, by place: see [`Anchor::share`]. Allocated on its
-/// own, because finalizers reach it; the state knows it as the datum of its allocator.
-#[derive(Default)]
-struct Holds(Vec<u32>);
-
-/// Marks that a VM is entered on this OS thread; entering nests.
-pub struct Guard {
-    before: Entered,
-}
-
-impl Guard {
-    pub fn enter(main: State) -> Guard {
-        let data = ffi!(ffi::lua_getthreaddata(main.0));
-        let entered = Entered { main: main.0, data, holds: main.holds() };
-        Guard { before: ENTERED.replace(entered) }
-    }
-
-    /// Inside, registry references are let go without touching the state: it is being closed.
-    pub fn closing() -> Guard {
-        Guard { before: ENTERED.replace(Entered::NOWHERE) }
-    }
-}
-
-impl Drop for Guard {
-    fn drop(&mut self) {
-        ENTERED.set(self.before);
-    }
-}
-
-/// A value kept alive in the registry of the VM that is entered. Let go when dropped.
-pub struct Anchor {
-    at: c_int,
-    /// A reference belongs to one VM, hence to whoever runs it.
-    _not_send: PhantomData<*const ()>,
-}
-
-impl Drop for Anchor {
-    fn drop(&mut self) {
-        let Entered { main, holds, .. } = ENTERED.get();
-        if main.is_null() {
-            return;
-        }
-        // SAFETY: lives as long as the state, and only its worker reaches it; nobody else looks at it
-        // during this block.
-        let holds = unsafe { &mut (*holds).0 };
-        match holds.get_mut(self.at as usize) {
-            Some(more) if *more > 0 => *more -= 1,
-            // Writes a number into an existing slot of the registry: allowed in finalizers too.
-            _ => {
-                ffi!(ffi::lua_unref(main, self.at));
-            }
-        }
-    }
-}
-
-impl Anchor {
-    /// Puts the value onto the stack of `state`.
-    #[inline]
-    pub fn push(&self, state: State) {
-        ffi!(ffi::lua_rawgeti_(state.0, ffi::LUA_REGISTRYINDEX, self.at));
-    }
-
-    /// A second hold on the value, in the VM that is entered. Cheaper than a second anchor.
-    #[inline]
-    pub fn share(&self) -> Anchor {
-        let Entered { holds, .. } = ENTERED.get();
-        assert!(!holds.is_null(), "a value is shared inside its VM");
-        // SAFETY: as in `drop`.
-        let holds = unsafe { &mut (*holds).0 };
-        let at = self.at as usize;
-        if holds.len() <= at {
-            holds.resize(at + 1, 0);
-        }
-        holds[at] += 1;
-        Anchor { at: self.at, _not_send: PhantomData }
-    }
-}
+use allocator::allocate;
+use entered::Side;
 
 /// Types of Lua values, as far as the engine tells them apart.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -211,29 +117,22 @@ impl State {
 
     /// A new Lua state whose memory comes from the global allocator. `None`: out of memory.
     pub fn create() -> Option<State> {
-        let holds = Box::into_raw(Box::<Holds>::default());
-        let state = ffi!(ffi::lua_newstate(allocate, holds.cast()));
+        let side = Side::new();
+        let state = ffi!(ffi::lua_newstate(allocate, side.cast()));
         if state.is_null() {
-            // SAFETY: made above, and nobody has it.
-            drop(unsafe { Box::from_raw(holds) });
+            Side::free(side);
             return None;
         }
         Some(State(state))
     }
 
-    fn holds(self) -> *mut Holds {
-        let mut datum = std::ptr::null_mut();
-        ffi!(ffi::lua_getallocf(self.0, &mut datum));
-        datum.cast()
-    }
-
     /// Frees the state and everything in it.
     pub fn close(self) {
         let _guard = Guard::closing();
-        let holds = self.holds();
+        let side = Side::of(self);
         ffi!(ffi::lua_close(self.0));
-        // SAFETY: made by `create`; finalizers do not reach it while the state is being closed.
-        drop(unsafe { Box::from_raw(holds) });
+        // Finalizers do not reach it while the state is being closed.
+        Side::free(side);
     }
 
     pub fn open_library(self, open: CFunction) {
@@ -317,6 +216,20 @@ impl State {
             ffi::LUA_OK => Ok(()),
             _ => Err(Raised),
         }
+    }
+
+    /// Makes the state able to run native code. `false`: this machine cannot.
+    pub fn enable_native_code(self) -> bool {
+        if ffi!(ffi::luau_codegen_supported()) == 0 {
+            return false;
+        }
+        ffi!(ffi::luau_codegen_create(self.0));
+        true
+    }
+
+    /// Compiles the function at `index`, and those within it, to native code.
+    pub fn compile_native(self, index: c_int) {
+        ffi!(ffi::luau_codegen_compile(self.0, index));
     }
 
     // -- stack ------------------------------------------------------------------------------
@@ -440,6 +353,19 @@ impl State {
             return None;
         }
         Some(ffi!(std::slice::from_raw_parts(start.cast::<u8>(), len)))
+    }
+
+    /// The bytes of a string, as [`State::bytes`] gives them, and its number: what the function set
+    /// with [`State::set_numbering`] said of it, once.
+    #[inline]
+    pub fn bytes_and_atom<'a>(self, index: c_int) -> (&'a [u8], Option<u16>) {
+        let (mut len, mut atom) = (0, 0);
+        let start = ffi!(ffi::lua_tolstringatom(self.0, index, &mut len, &mut atom));
+        if start.is_null() {
+            return (&[], None);
+        }
+        let bytes = ffi!(std::slice::from_raw_parts(start.cast::<u8>(), len));
+        (bytes, u16::try_from(atom).ok())
     }
 
     /// Address of a string, table or other object: its identity while it lives.
@@ -645,7 +571,7 @@ impl State {
     pub fn anchor(self) -> Anchor {
         let at = ffi!(ffi::lua_ref(self.0, -1));
         self.pop(1);
-        Anchor { at, _not_send: PhantomData }
+        Anchor::at(at)
     }
 
     // -- functions --------------------------------------------------------------------------
@@ -739,6 +665,11 @@ impl State {
         ffi!(ffi::lua_gc(self.0, ffi::LUA_GCSETGOAL, percent));
     }
 
+    /// Goes on with a collection, by about so many KiB. `true`: it has come to its end.
+    pub fn collect_step(self, kib: c_int) -> bool {
+        ffi!(ffi::lua_gc(self.0, ffi::LUA_GCSTEP, kib)) != 0
+    }
+
     pub fn collect(self) {
         ffi!(ffi::lua_gc(self.0, ffi::LUA_GCCOLLECT, 0));
     }
@@ -749,6 +680,13 @@ impl State {
         hook: unsafe extern "C-unwind" fn(*mut lua_State, *mut ffi::lua_Debug),
     ) {
         ffi!((*ffi::lua_callbacks(self.0)).debuginterrupt = Some(hook));
+    }
+
+    /// Sets the function that numbers strings; `None` from it leaves a string without number.
+    pub fn set_numbering<F: Fn(&[u8]) -> Option<u16> + Copy + 'static>(self, number: F) {
+        const { assert!(std::mem::size_of::<F>() == 0, "a numbering captures nothing") };
+        let _ = number;
+        ffi!((*ffi::lua_callbacks(self.0)).useratom = Some(atom_of::<F>));
     }
 
     /// The switch that interrupts this VM.
@@ -816,6 +754,18 @@ where
     after(State(raw))
 }
 
+/// Luau asks once for each string whose number somebody wants to know.
+unsafe extern "C-unwind" fn atom_of<F: Fn(&[u8]) -> Option<u16> + Copy + 'static>(
+    _: *mut lua_State,
+    text: *const c_char,
+    len: usize,
+) -> i16 {
+    // SAFETY: `F` has no size, so there is nothing to initialise; Luau passes a string of its own.
+    let (number, text) =
+        unsafe { (std::mem::zeroed::<F>(), std::slice::from_raw_parts(text.cast::<u8>(), len)) };
+    number(text).and_then(|number| i16::try_from(number).ok()).unwrap_or(-1)
+}
+
 pub type InterruptHandler = unsafe extern "C-unwind" fn(*mut lua_State, c_int);
 
 /// Arms a VM's interrupt from another thread. Must not outlive the state: `VmCell` drops it first.
@@ -847,90 +797,6 @@ unsafe extern "C" fn finalize<T: Tagged>(_state: *mut lua_State, place: *mut c_v
     // SAFETY: Luau calls this once for each userdata of this tag, which `push_userdata` wrote.
     unsafe { place.cast::<T>().drop_in_place() };
 }
-
-/// The state's allocator: Rust's own, so that the program has one heap.
-unsafe extern "C" fn allocate(
-    _data: *mut c_void,
-    block: *mut c_void,
-    old: usize,
-    new: usize,
-) -> *mut c_void {
-    use std::alloc::{Layout, alloc, dealloc, realloc};
-    let layout = |size: usize| Layout::from_size_align(size, 16).ok();
-    match (block.is_null(), new) {
-        (true, 0) => std::ptr::null_mut(),
-        (true, _) => match layout(new) {
-            // SAFETY: the size is not zero.
-            Some(layout) => unsafe { alloc(layout) }.cast(),
-            None => std::ptr::null_mut(),
-        },
-        (false, 0) => {
-            if let Some(layout) = layout(old) {
-                // SAFETY: Luau passes a block of ours with the size it was allocated with.
-                unsafe { dealloc(block.cast(), layout) };
-            }
-            std::ptr::null_mut()
-        }
-        (false, _) => match layout(old) {
-            // SAFETY: as above; the new size is not zero.
-            Some(layout) => unsafe { realloc(block.cast(), layout, new) }.cast(),
-            None => std::ptr::null_mut(),
-        },
-    }
-}
-
-/// The running VM's data as the engine keeps it beside the state.
-///
-/// Host functions reach it through a pointer in the main thread's data slot, because one function
-/// serves all processes of a VM.
-pub struct VmPointer<T>(NonNull<T>);
-
-impl<T> VmPointer<T> {
-    /// Moves `value` to a fixed place and remembers the place in `main`.
-    pub fn install(main: State, value: T) -> VmPointer<T> {
-        let place = NonNull::from(Box::leak(Box::new(value)));
-        let data = place.as_ptr().cast();
-        ffi!(ffi::lua_setthreaddata(main.0, data));
-        let entered = ENTERED.get();
-        assert!(entered.main == main.0, "data is installed inside its VM");
-        ENTERED.set(Entered { data, ..entered });
-        VmPointer(place)
-    }
-
-    /// The data of the VM that is entered.
-    #[inline]
-    pub fn entered() -> VmPointer<T> {
-        let data = ENTERED.get().data.cast::<T>();
-        debug_assert!(!data.is_null(), "a host function runs in a VM without data");
-        // SAFETY: `install` has put a pointer there before any host function could run.
-        VmPointer(unsafe { NonNull::new_unchecked(data) })
-    }
-
-    /// The data. The borrow must end before Lua code runs again: host functions that call back
-    /// into Lua, and the loop that resumes coroutines, fetch it anew afterwards.
-    #[inline]
-    pub fn get<'a>(self) -> &'a mut T {
-        let mut place = self.0;
-        ffi!(place.as_mut())
-    }
-
-    /// Takes the data out again, before the state is closed.
-    ///
-    /// # Safety
-    /// No other pointer to it may be used after this.
-    pub unsafe fn take(self) -> Box<T> {
-        // SAFETY: made by `install` from a box; the caller vouches that it is the last use.
-        unsafe { Box::from_raw(self.0.as_ptr()) }
-    }
-}
-
-impl<T> Clone for VmPointer<T> {
-    fn clone(&self) -> Self {
-        *self
-    }
-}
-
-impl<T> Copy for VmPointer<T> {}
 
 /// Standard libraries of Luau that the sandbox starts from.
 pub mod libraries {

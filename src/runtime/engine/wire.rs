@@ -6,7 +6,7 @@ use std::ffi::c_int;
 
 use rustc_hash::FxHashMap;
 
-use crate::infra::transcoder::Value;
+use crate::infra::transcoder::keys::KeyId;
 use crate::infra::transcoder::wire::{self, DEPTH_MAX, Item, Reader, Wire};
 use crate::runtime::engine::Raise;
 use crate::runtime::engine::error::{self, ErrorObject};
@@ -107,25 +107,42 @@ fn encode_table(
     }
     let index = l.abs(index);
     let len = l.raw_len(index);
-    out.tag(wire::TABLE);
-    out.varint(len as u64);
+    let table = out.begin_table(len);
     for n in 1..=len {
         l.raw_get_index(index, n);
         encode(l, l.top(), out, written, depth + 1)?;
         l.pop(1);
     }
     let mut cursor = 0;
+    let mut fields = 0;
+    let key = l.top() + 1;
     while let Some(next) = l.next_pair(index, cursor) {
         cursor = next;
-        let key = l.top() - 1;
         if !(in_list(l, key, len)) && crosses(l, key) && crosses(l, key + 1) {
-            encode(l, key, out, written, depth + 1)?;
+            fields += 1;
+            // The keys of a table with many fields are data, not names.
+            match l.type_of(key) == Type::String && fields <= NAMED_FIELDS {
+                true => encode_key(l, key, out),
+                false => encode(l, key, out, written, depth + 1)?,
+            }
             encode(l, key + 1, out, written, depth + 1)?;
         }
         l.pop(2);
     }
-    out.tag(wire::END);
+    out.end_table(table, fields);
     Ok(())
+}
+
+/// Fields of a table whose keys may get numbers.
+const NAMED_FIELDS: usize = 32;
+
+#[inline]
+fn encode_key(l: State, index: c_int, out: &mut Wire) {
+    let (text, atom) = l.bytes_and_atom(index);
+    match atom.and_then(|atom| KeyId::from_number(atom.into())) {
+        Some(key) => out.key(key),
+        None => out.str(text),
+    }
 }
 
 /// Is the key one of `1..=len`, which have been written already?
@@ -176,6 +193,7 @@ fn push_item(l: State, item: Item<'_>, reader: &mut Reader<'_>, tables: &mut Tab
         Item::Int(n) => l.push_number(n as f64),
         Item::Float(x) => l.push_number(x),
         Item::Str(bytes) => l.push_bytes(bytes),
+        Item::Key(key) => l.push_numbered(key.number(), key.text()),
         Item::Same(number) => match tables.get(number) {
             Some(anchor) => anchor.push(l),
             None => l.push_nil(),
@@ -184,12 +202,12 @@ fn push_item(l: State, item: Item<'_>, reader: &mut Reader<'_>, tables: &mut Tab
             Some(error) => error::push(l, error),
             None => return false,
         },
-        Item::Table(len) => {
+        Item::Table { len, fields } => {
             if !l.check_stack(6) {
                 l.push_nil();
                 return false;
             }
-            l.new_table(len, 0);
+            l.new_table(len, fields);
             let table = l.top();
             if reader.is_shared() {
                 l.push_value(table);
@@ -217,38 +235,4 @@ fn push_item(l: State, item: Item<'_>, reader: &mut Reader<'_>, tables: &mut Tab
         }
     }
     true
-}
-
-/// Pushes a value of the host.
-pub fn push_value(l: State, value: &Value) {
-    match value {
-        Value::Nil => l.push_nil(),
-        Value::Bool(flag) => l.push_bool(*flag),
-        Value::Int(n) => l.push_number(*n as f64),
-        Value::Float(x) => l.push_number(*x),
-        Value::Str(text) => l.push_str(text),
-        Value::Bytes(bytes) => l.push_bytes(bytes),
-        _ => {
-            let wire = Wire::of(std::slice::from_ref(value));
-            if decode_all(l, &wire) == 0 {
-                l.push_nil();
-            }
-        }
-    }
-}
-
-/// The value at `index` as host data.
-pub fn to_value(l: State, index: c_int) -> Result<Value, Raise> {
-    match l.type_of(index) {
-        Type::String => Ok(match std::str::from_utf8(l.bytes(index).unwrap_or_default()) {
-            Ok(text) => Value::Str(text.to_owned()),
-            Err(_) => Value::Bytes(l.bytes(index).unwrap_or_default().to_vec()),
-        }),
-        Type::Boolean => Ok(Value::Bool(l.bool(index))),
-        _ => {
-            let mut wire = Wire::new();
-            encode_one(l, index, &mut wire)?;
-            Ok(wire.reader().value().unwrap_or_default())
-        }
-    }
 }

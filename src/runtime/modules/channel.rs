@@ -89,7 +89,10 @@ fn close(cx: &mut Cx) -> Ret {
     let id = this(cx)?;
     let vm = cx.vm();
     let wakes = !vm.channels[id].senders.is_empty() || !vm.channels[id].receivers.is_empty();
-    vm.close_channel(id);
+    match vm.channels[id].source {
+        Source::Bus => vm.close_subscription(id),
+        _ => vm.close_channel(id),
+    }
     match wakes && cx.suspendable().is_ok() {
         true => cx.step_aside(0),
         false => cx.nothing(),

@@ -1,12 +1,10 @@
 //! `errors`, and the methods of error objects. Specification 02, section 6.
 
-use std::ffi::c_int;
-
 use crate::infra::error::{Error, Kind};
 use crate::infra::transcoder::{Map, Value};
 use crate::runtime::engine::error::{self, ErrorObject};
 use crate::runtime::engine::raw::{State, Type};
-use crate::runtime::engine::{Cx, Raise, Ret, host, push_functions, register_type, wire};
+use crate::runtime::engine::{Cx, Raise, Ret, host, push_functions, register_type, value};
 
 const KINDS: &[(&str, Kind)] = &[
     ("NOT_FOUND", Kind::NotFound),
@@ -91,7 +89,7 @@ fn from_table(cx: &Cx) -> Result<Error, Raise> {
     };
     let error = Error::new(kind, message).with_retryable(retryable);
     let details = match l.get_field(1, "details") {
-        Type::Table => to_details(l, l.top())?,
+        Type::Table => value::read_map(l, l.top())?,
         _ => Map::new(),
     };
     l.pop(4);
@@ -99,24 +97,6 @@ fn from_table(cx: &Cx) -> Result<Error, Raise> {
         true => error,
         false => error.with_details(Value::Map(details)),
     })
-}
-
-/// The fields with string keys of the table at `index`.
-fn to_details(l: State, index: c_int) -> Result<Map, Raise> {
-    let mut details = Map::new();
-    let mut cursor = 0;
-    while let Some(next) = l.next_pair(index, cursor) {
-        cursor = next;
-        if l.type_of(-2) == Type::String {
-            let key = String::from_utf8_lossy(l.bytes(-2).unwrap_or_default()).into_owned();
-            let value = wire::to_value(l, l.top())?;
-            if !value.is_nil() {
-                details.insert(key, value);
-            }
-        }
-        l.pop(2);
-    }
-    Ok(details)
 }
 
 /// `errors.wrap(parent, context)`: the new error shows its parent's context, not yet its own.
@@ -225,7 +205,7 @@ fn retryable(cx: &mut Cx) -> Ret {
 
 fn details(cx: &mut Cx) -> Ret {
     let details = of_this(cx, |object| object.error.details().cloned())?;
-    wire::push_value(cx.l, &details.unwrap_or_default());
+    value::push(cx.l, &details.unwrap_or_default());
     cx.values(1)
 }
 

@@ -7,11 +7,13 @@ pub mod base;
 pub mod channel;
 pub mod coroutine;
 pub mod errors;
+pub mod events;
 pub mod io;
 pub mod logger;
 pub mod os;
 pub mod payload;
 pub mod process;
+pub mod registry;
 #[cfg(test)]
 mod testing;
 pub mod time;
@@ -34,8 +36,10 @@ pub static AMBIENT: &[Module] = &[
 ];
 
 pub static GRANTED: &[Module] = &[
+    Module { name: "events", open: events::open },
     Module { name: "io", open: io::open },
     Module { name: "logger", open: logger::open },
+    Module { name: "registry", open: registry::open },
     Module { name: "time", open: time::open },
 ];
 
@@ -52,7 +56,9 @@ pub fn granted(name: &str) -> Option<&'static str> {
 pub fn register_types(l: State) {
     channel::register_types(l);
     errors::register_types(l);
+    events::register_types(l);
     payload::register_types(l);
     logger::register_types(l);
+    registry::register_types(l);
     time::register_types(l);
 }

@@ -72,10 +72,11 @@ fn format_of(cx: &Cx) -> Result<&'static str, crate::runtime::engine::Raise> {
 
 fn data(cx: &mut Cx) -> Ret {
     let l = cx.l;
-    if format_of(cx)? == "golang/error" {
+    let pushed = l.with::<PayloadObject, _>(1, |payload| payload.slot.push(l));
+    pushed.ok_or_else(|| cx.bad_argument(1, "payload expected"))?;
+    if l.type_of(-1) == Type::Userdata && l.is::<ErrorObject>(-1) {
         return cx.fail(crate::infra::error::Error::internal("no transcoding path found"));
     }
-    l.with::<PayloadObject, _>(1, |payload| payload.slot.push(l));
     cx.values(1)
 }
 

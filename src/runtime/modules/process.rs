@@ -325,9 +325,10 @@ fn send(cx: &mut Cx) -> Ret {
         vm.receive_mail(target, Mail { from, topic, payload });
         return cx.bool(true);
     }
-    let mut message = Wire::new();
+    let mut message = Wire::with_buffer(std::mem::take(&mut cx.vm().scratch));
     message.str(topic);
     wire::encode_arguments(l, 3, l.top(), &mut message)?;
+    let message = message.seal(&mut cx.vm().scratch);
     post(cx, Package { from, to, body: Body::Message(message) })
 }
 

@@ -116,7 +116,7 @@ impl Topology {
     }
 
     /// The process is gone: unroutable, names free. Whom to tell is in what is returned.
-    pub fn end(&self, pid: Pid) -> Option<Control> {
+    pub fn end(&self, pid: Pid) -> Option<Box<Control>> {
         let control = self.table.remove(pid)?;
         for name in control.names() {
             self.names.release(name, pid);

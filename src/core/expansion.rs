@@ -1,0 +1,15 @@
+//! [`Expansion`]: operations that follow from those somebody asked for.
+//!
+//! A changeset that adds, changes or removes a dependency on a module also has to add, change or
+//! remove the entries of modules. What they are is known to the layer that reads modules; the registry
+//! only asks, before it puts the operations in order.
+
+use crate::core::registry::{Operation, Snapshot};
+use crate::infra::error::Result;
+
+pub trait Expansion: Send + Sync {
+    /// The operations to be added to `operations`, which are about to be applied to `before`. None of
+    /// them is about an entry that `operations` name. They are not kept in the history: they are
+    /// computed anew whenever the changeset is applied again. May read files, and takes its time.
+    fn expand(&self, before: &Snapshot, operations: &[Operation]) -> Result<Vec<Operation>>;
+}

@@ -1,0 +1,10 @@
+//! The language front end: what it takes, what it refuses and where, and that nothing breaks it.
+
+mod differential;
+mod dump;
+mod literals;
+mod names;
+mod program;
+mod rejected;
+mod robust;
+mod snapshots;
