@@ -6,18 +6,58 @@
 
 use std::sync::Arc;
 
-use wippy::app::node::Node;
+use wippy::app::node::{Ended, Node};
 use wippy::core::pid::{HostId, Pid};
 use wippy::core::relay::node::{Host, Sink};
-use wippy::core::relay::{Body, Package, Refused};
-use wippy::infra::error::Result;
+use wippy::core::relay::{Body, Package, Refusal, Refused};
+use wippy::infra::error::{Kind, Result};
 use wippy::infra::transcoder::Value;
+use wippy::infra::transcoder::wire::Wire;
 
 const CLIENTS: &str = "load:clients";
 
 /// The PID of a client.
 pub fn pid(node: &Node, number: usize) -> Pid {
     Pid::new(node.kernel.pids.node(), HostId::intern(CLIENTS), number as u64 + 1)
+}
+
+/// The PID of a client as an argument of a process.
+pub fn address(node: &Node, number: usize) -> Value {
+    pid(node, number).text().as_str().into()
+}
+
+/// The number of a client, from 0.
+pub fn index(pid: Pid) -> usize {
+    (pid.uniq() as usize).saturating_sub(1)
+}
+
+/// Sends a topic and values to a process, waiting while its VM has no room. Not for workers.
+/// False if the process is gone.
+pub fn tell(node: &Node, to: Pid, topic: &str, values: &[Value]) -> bool {
+    let all: Vec<Value> = std::iter::once(topic.into()).chain(values.iter().cloned()).collect();
+    post(node, Package { from: pid(node, 0), to, body: Body::Message(Wire::of(&all)) })
+}
+
+/// Sends a package, waiting while the VM of its receiver has no room. Not for workers. False if
+/// the process is gone.
+pub fn post(node: &Node, mut package: Package) -> bool {
+    loop {
+        match node.kernel.mailbox.send_from_outside(package) {
+            Ok(()) => return true,
+            Err(refused) if refused.reason == Refusal::Busy => package = refused.package,
+            Err(_) => return false,
+        }
+        std::thread::sleep(std::time::Duration::from_micros(100));
+    }
+}
+
+/// What is wrong if a process has ended that should go on until its node does.
+pub fn ended(name: &str, ended: &Ended) -> Option<String> {
+    match ended.wait(std::time::Duration::ZERO) {
+        Err(error) if *error.kind() == Kind::Timeout => None,
+        Err(error) => Some(format!("{name}: ended: {error}")),
+        Ok(_) => Some(format!("{name}: ended")),
+    }
 }
 
 /// Takes a message: to which client, topic and values.

@@ -3,7 +3,7 @@
 use std::fmt::Write;
 
 use crate::recorder::WINDOW;
-use crate::report::Report;
+use crate::report::{Report, Series, Table, figure};
 
 const WIDTH: f64 = 760.0;
 const HEIGHT: f64 = 280.0;
@@ -43,11 +43,28 @@ pub fn page(report: &Report) -> String {
         "<!doctype html>\n<html lang=\"en\">\n<meta charset=\"utf-8\">\n<title>{title}</title>\n\
          <style>{STYLE}</style>\n<h1>{title}</h1>\n<table>\n{rows}</table>\n"
     );
+    for table in &report.tables {
+        page.push_str(&grid(table));
+    }
     for chart in [latency(report), throughput(report)].into_iter().flatten() {
+        chart.draw(&mut page);
+    }
+    for chart in report.series.iter().filter_map(over_time) {
         chart.draw(&mut page);
     }
     page.push_str("</html>\n");
     page
+}
+
+fn grid(table: &Table) -> String {
+    let heads: String = table.columns.iter().map(|c| format!("<td>{}</td>", escape(c))).collect();
+    let rows = table.rows.iter().map(|(name, figures)| {
+        let cells: String = figures.iter().map(|v| format!("<td>{}</td>", figure(*v))).collect();
+        format!("<tr><td>{}</td>{cells}</tr>\n", escape(name))
+    });
+    let rows: String = rows.collect();
+    let title = escape(&table.title);
+    format!("<h2>{title}</h2>\n<table>\n<tr><td></td>{heads}</tr>\n{rows}</table>\n")
 }
 
 /// Latency over percentile, both logarithmic: each step to the right is one more nine.
@@ -75,16 +92,22 @@ fn latency(report: &Report) -> Option<Chart> {
 fn throughput(report: &Report) -> Option<Chart> {
     let step = WINDOW.as_secs_f64();
     let curve = report.throughput_curve.iter().enumerate();
-    let points: Vec<(f64, f64)> = curve.map(|(n, &rate)| (n as f64 * step, rate)).collect();
+    let points = curve.map(|(n, &rate)| (n as f64 * step, rate)).collect();
+    over_time(&Series { title: format!("Throughput, {} a second", report.unit), points })
+}
+
+/// A figure over seconds, from zero on.
+fn over_time(series: &Series) -> Option<Chart> {
+    let points = series.points.clone();
     let (last, _) = *points.last()?;
     let (_, high) = bounds(points.iter().map(|point| point.1));
-    // Four steps of a round number of operations.
+    // Four steps of a round number.
     let magnitude = 10f64.powf((high.max(1.0) / 4.0).log10().floor());
     let round = (high / 4.0 / magnitude).ceil().max(1.0) * magnitude;
     let y_labels = (0..=4).map(|n| (f64::from(n) * round, format!("{}", f64::from(n) * round)));
     let x_labels = (0..=4).map(|n| last * f64::from(n) / 4.0).map(|x| (x, format!("{x:.1} s")));
     Some(Chart {
-        title: format!("Throughput, {} a second", report.unit),
+        title: series.title.clone(),
         x_labels: x_labels.collect(),
         y_labels: y_labels.collect(),
         points,

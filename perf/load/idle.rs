@@ -2,15 +2,16 @@
 
 use std::time::{Duration, Instant};
 
+use wippy::app::node::Node;
 use wippy::infra::error::Result;
 use wippy::infra::transcoder::Value;
 
 use crate::report::Report;
-use crate::{HOST, Run, progress};
+use crate::{HOST, Run, progress, system};
 
-const IDLE: &str = "return { main = function() process.inbox():receive() end }";
+pub const IDLE: &str = "return { main = function() process.inbox():receive() end }";
 
-const PARENT: &str = r#"
+pub const PARENT: &str = r#"
     local function main(n)
       for _ = 1, n do
         local _, err = process.spawn("load:idle", "load:processes")
@@ -29,7 +30,7 @@ pub fn run(run: &Run) -> Result<Report> {
     let count = run.args.count.unwrap_or(COUNT).max(1);
     // One before: what the first process of a program loads is not its own.
     run.node.spawn("load:idle", HOST, &[])?;
-    let before = resident();
+    let before = system::resident();
     run.recorder.begin();
     for started in (0..count).step_by(BATCH as usize) {
         let batch = BATCH.min(count - started);
@@ -41,8 +42,8 @@ pub fn run(run: &Run) -> Result<Report> {
     run.recorder.end();
     progress::clear();
     let mut report = Report::of(run, "idle", "processes");
-    report.note("processes alive", settled(run, count as usize + 1) as f64, "");
-    if let (Some(before), Some(after)) = (before, resident()) {
+    report.note("processes alive", settled(&run.node, count as usize + 1) as f64, "");
+    if let (Some(before), Some(after)) = (before, system::resident()) {
         let each = after.saturating_sub(before) as f64 / count as f64;
         report.note("resident per process", each, "bytes");
         report.note("resident in all", after as f64 / (1 << 20) as f64, "MiB");
@@ -52,24 +53,17 @@ pub fn run(run: &Run) -> Result<Report> {
 }
 
 /// Waits until all have run up to their wait, that is until no worker runs any more of them.
-fn settled(run: &Run, expected: usize) -> usize {
+pub fn settled(node: &Node, expected: usize) -> usize {
     let begin = Instant::now();
-    let resumes = || run.node.kernel.scheduler.stats().iter().map(|s| s.resumes).sum::<u64>();
+    let resumes = || node.kernel.scheduler.stats().iter().map(|s| s.resumes).sum::<u64>();
     let mut seen = resumes();
     loop {
         std::thread::sleep(Duration::from_millis(50));
         let now = resumes();
-        let alive = run.node.kernel.table().len();
+        let alive = node.kernel.table().len();
         if (now == seen && alive == expected) || begin.elapsed() > Duration::from_secs(5) {
             return alive;
         }
         seen = now;
     }
-}
-
-/// Resident bytes of this program, where the system tells them.
-fn resident() -> Option<u64> {
-    let status = std::fs::read_to_string("/proc/self/status").ok()?;
-    let line = status.lines().find_map(|line| line.strip_prefix("VmRSS:"))?;
-    Some(line.trim().trim_end_matches("kB").trim().parse::<u64>().ok()? * 1024)
 }
