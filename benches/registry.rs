@@ -1,6 +1,6 @@
 //! Guards the registry: a look-up by id and a query over all entries, which every spawn by id and
-//! every query do, and an apply on top of many entries, which must cost what it changes and not what
-//! is there. Each with a small application and with 100,000 entries; of those also the load.
+//! every query do, and an apply on top of many entries, which must cost what it changes and not
+//! what is there. Each with a small application and with 100,000 entries; of those also the load.
 
 use std::hint::black_box;
 use std::sync::Arc;

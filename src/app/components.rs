@@ -22,6 +22,7 @@ use crate::app::infrastructure::{CONFIG, Infrastructure, LOGGER, MAILBOX, RELAY,
 use crate::app::registry_settings;
 use crate::core::blocking::Pool;
 use crate::core::dispatcher::Dispatcher;
+use crate::core::expansion::Expansion;
 use crate::core::pid::PidGen;
 use crate::core::registry::{EntryId, Publisher, Registry, Settings};
 use crate::core::relay::Exit;
@@ -64,7 +65,7 @@ pub fn all(infrastructure: &Infrastructure) -> Vec<Box<dyn Component>> {
         Box::new(DispatcherComponent),
         Box::new(TerminalComponent),
         Box::new(EventsComponent),
-        Box::new(RegistryComponent),
+        Box::new(RegistryComponent { expansion: infrastructure.expansion.clone() }),
         Box::new(FinderComponent),
         Box::new(SupervisorComponent { scheduler: scheduler.clone() }),
         Box::new(TopologyComponent),
@@ -136,15 +137,18 @@ component!(EventsComponent, "events", ["dispatcher"], |_, context| {
     Ok(())
 });
 
-struct RegistryComponent;
+struct RegistryComponent {
+    expansion: Option<Arc<dyn Expansion>>,
+}
 
-component!(RegistryComponent, "registry", ["dispatcher"], |_, context| {
+component!(RegistryComponent, "registry", ["dispatcher"], |this, context| {
     let bus = need(context, &EventBus::KEY)?;
     let publisher: Arc<dyn Publisher> = Arc::new(RegistryEvents { bus: (*bus).clone() });
     let config = need(context, &CONFIG)?;
     let logger = need(context, &LOGGER)?.named("registry");
     let settings = registry_settings::read(&config, &logger)?;
-    let settings = Settings { publisher: Some(publisher), ..settings };
+    let expansion = this.expansion.clone();
+    let settings = Settings { publisher: Some(publisher), expansion, ..settings };
     context.attach(&REGISTRY, Arc::new(Registry::new(settings)));
     Ok(())
 });

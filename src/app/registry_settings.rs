@@ -4,7 +4,7 @@
 //! |---|---|
 //! | `registry.enable_history` | true |
 //! | `registry.history_type` | `memory`; others: `sqlite`, `nil` |
-//! | `registry.history_path` | `.wippy/registry.db`; relative paths start at the working directory |
+//! | `registry.history_path` | `.wippy/registry.db`; starts at the working directory if relative |
 //! | `registry.event_wait_timeout` | 30s |
 //! | `registry.dispatch_internal_kinds` | those of [`Settings::default`] |
 //!

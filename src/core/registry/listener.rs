@@ -7,10 +7,12 @@
 //! | [`Publisher`] | everything as events of system `registry`, before the listener is asked | no |
 //!
 //! All are called on the thread that applies, one call at a time, and the apply waits for them.
-//! There is no time limit: a direct call cannot be given up, so a listener that has to wait for
-//! something brings its own limit and returns `TIMEOUT`. A listener must not change the registry;
-//! it may read it and sees the state before the apply. One that panics unwinds through the apply:
-//! readers keep the old state, the next apply may go, and nothing is taken back.
+//! Who answers later than [`Settings::event_wait_timeout`](super::Settings) has refused: what it did
+//! is taken back, and the apply fails with `TIMEOUT`. A call that never returns cannot be given up and
+//! holds all later changes: a listener that has to wait for something brings its own limit and
+//! returns `TIMEOUT`. A listener must not change the registry; it may read it and sees the state
+//! before the apply. One that panics unwinds through the apply: readers keep the old state, the next
+//! apply may go, and nothing is taken back.
 
 use std::sync::Arc;
 

@@ -26,8 +26,8 @@
 //!    together, after the last listener agreed and the history was written.
 //! 4. A version is never overwritten: ids only grow, also after going back.
 //!
-//! Left out: stores on disk (the trait [`History`] is the seam), and the expansion of module
-//! dependencies, which will add operations before the sorting.
+//! Left out: what follows from a changed dependency on a module. The layer that reads modules says
+//! so, see [`Expansion`](crate::core::expansion::Expansion).
 
 mod apply;
 pub mod changeset;
@@ -37,6 +37,8 @@ mod facade;
 mod graph;
 pub mod history;
 pub mod id;
+#[cfg(test)]
+mod limits_tests;
 pub mod listener;
 mod order;
 pub mod query;

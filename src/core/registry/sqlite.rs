@@ -9,10 +9,12 @@
 //! 1. A version is saved by one transaction: its row, its changes and the head, or none of them.
 //! 2. `synchronous` is `FULL`: a save has been handed to the disk when it returns, so neither a
 //!    killed program nor a power cut loses it, as far as the disk keeps its promises. What was being
-//!    saved at that moment is either there as a whole or not at all.
-//! 3. The log beside the file (`-wal`) is emptied into it now and then, and goes when the history is
-//!    closed. After a crash the next open does that.
+//!    saved then is there as a whole or not at all.
+//! 3. The log beside the file (`-wal`) is emptied into it now and then, and goes when the history
+//!    is closed. After a crash the next open does that.
 //! 4. A file of a newer schema is not touched.
+//! 5. A save that fails leaves the file as it was, and the next one may succeed: a full disk is got
+//!    over.
 //!
 //! One program writes to a file. Others may read it at the same time and lock it briefly; who waits
 //! for a lock waits for up to five seconds.
@@ -78,8 +80,8 @@ impl From<Error> for Failure {
 impl SqliteHistory {
     /// Opens the file, or makes it and the folder it is in.
     ///
-    /// Errors name the file: `INVALID` for a newer schema, `UNAVAILABLE` if it is locked or cannot be
-    /// written, else `INTERNAL`.
+    /// Errors name the file: `INVALID` for a newer schema, `UNAVAILABLE` if it is locked or cannot
+    /// be read or written, else `INTERNAL`.
     pub fn open(path: impl Into<PathBuf>) -> Result<SqliteHistory> {
         let path = path.into();
         let connection = connect(&path).map_err(|failure| failed("open", &path, failure))?;
@@ -379,7 +381,8 @@ mod tests {
         assert!(below.to_string().contains("its folder cannot be made: "), "{below}");
     }
 
-    /// An apply that cannot be saved fails as `text` says and changes nothing; what is mended goes on.
+    /// An apply that cannot be saved fails with this `reason` and changes nothing; once mended, the
+    /// next one goes on.
     #[track_caller]
     fn check_save(broken: &str, mended: &str, reason: &str, retryable: bool) {
         let (_folder, path) = folder();

@@ -1,12 +1,12 @@
 //! The entries at one moment: a map that is cheap to copy and to change a little.
 //!
 //! All entries sorted by id, cut into chunks of at most [`CHUNK_MAX`]. A copy is one pointer; a
-//! change copies the list of chunks and the chunk it is in. So an apply on a hundred thousand entries
-//! costs some microseconds, whatever namespaces they are in, and whoever holds an older copy keeps it
-//! unchanged, without a lock.
+//! change copies the list of chunks and the chunk it is in. So an apply on a hundred thousand
+//! entries costs some microseconds, whatever namespaces they are in, and whoever holds an older copy
+//! keeps it unchanged, without a lock.
 //!
-//! The list of chunks is copied whole, so the cost of a change is linear after all: by a pointer for
-//! each 64 entries or so. A tree would mend that and make every read slower.
+//! The list of chunks is copied whole, so the cost of a change is linear after all: by a pointer
+//! for each 64 entries or so. A tree would mend that and make every read slower.
 
 use std::cmp::Ordering;
 use std::sync::Arc;
