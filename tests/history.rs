@@ -1,8 +1,11 @@
-//! A history in a file against what may happen to its program: killed, shut down, reopened, used by
-//! many threads. What is about one function is tested beside it.
+//! A history in a file against what may happen to its program: killed, shut down, reopened, refused
+//! by the disk, used by many threads. What is about one function is tested beside it.
 
 use std::collections::BTreeMap;
+use std::fs;
 use std::io::{BufRead, BufReader, Write};
+use std::os::unix::fs::PermissionsExt;
+use std::os::unix::process::CommandExt;
 use std::path::Path;
 use std::process::{Command, Stdio};
 use std::sync::mpsc;
@@ -12,6 +15,7 @@ use std::time::{Duration, Instant, SystemTime};
 
 use proptest::prelude::*;
 use rusqlite::Connection;
+use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
 use wippy::core::registry::{
     Changeset, Entry, EntryId, History, MemoryHistory, Operation, Registry, Settings, Snapshot,
     SqliteHistory, Version, VersionId,
@@ -54,10 +58,17 @@ fn with_each_store(f: impl Fn(Arc<dyn History>)) {
     f(sqlite(&folder.path().join("registry.db")));
 }
 
+/// Where a test that is a child finds its file; in the tests themselves it is not set.
+const CHILD: &str = "WIPPY_TEST_HISTORY";
+
+/// The arguments that run one test of this binary as a child.
+fn child_args(test: &str) -> [&str; 4] {
+    ["--exact", test, "--nocapture", "--test-threads=1"]
+}
+
 // Killed.
 
 const CHANGESETS: u64 = 1_000;
-const CHILD: &str = "WIPPY_TEST_HISTORY";
 
 /// What version `n` changes: an entry more, the counter, and one entry of every three less.
 fn changeset(n: u64) -> Changeset {
@@ -100,7 +111,7 @@ fn child_that_is_killed() {
 /// done. Returns the last version it said.
 fn work_and_kill(path: &Path, n_said: u64, more: Duration) -> Option<u64> {
     let mut child = Command::new(std::env::current_exe().unwrap())
-        .args(["--exact", "child_that_is_killed", "--nocapture", "--test-threads=1"])
+        .args(child_args("child_that_is_killed"))
         .env(CHILD, path)
         .stdout(Stdio::piped())
         .stderr(Stdio::inherit())
@@ -140,7 +151,7 @@ fn a_killed_program_loses_nothing_it_has_acknowledged() {
         n_rounds += 1;
         let more = Duration::from_micros(next(3_000));
         // Sometimes while it is still opening the file.
-        let said = work_and_kill(&path, next(200), more);
+        let said = work_and_kill(&path, next(40), more);
         acknowledged = said.unwrap_or(acknowledged).max(acknowledged);
         check_file(&path, acknowledged);
         let registry = open(sqlite(&path), &[]);
@@ -168,14 +179,145 @@ fn check_file(path: &Path, acknowledged: u64) {
     drop(file);
     let history = sqlite(path);
     for n in 1..=acknowledged {
+        let line = |kind: &str, id: &EntryId, data: Option<i64>| format!("{kind} {id} {data:?}");
         let changes = history.changes(VersionId(n)).unwrap();
-        let mut expected = changeset(n).operations().len();
-        for change in &changes {
-            expected -= 1;
-            assert!(change.entry().id.name().starts_with(['e', 'c']), "{change:?}");
-        }
-        assert_eq!(expected, 0, "changes of version {n}");
+        let mut changed: Vec<String> = changes
+            .iter()
+            .map(|change| {
+                let entry = change.entry();
+                let data = (change.kind() != "entry.delete").then(|| entry.data.as_int().unwrap());
+                line(change.kind(), &entry.id, data)
+            })
+            .collect();
+        let mut asked: Vec<String> = changeset(n)
+            .operations()
+            .iter()
+            .map(|operation| {
+                let data = operation.entry().map(|entry| entry.data.as_int().unwrap());
+                line(operation.kind(), operation.id(), data)
+            })
+            .collect();
+        (changed.sort(), asked.sort());
+        assert_eq!(changed, asked, "changes of version {n}");
     }
+}
+
+// Refused by the disk.
+
+/// Not a test of its own: what [`a_disk_without_room_refuses_and_is_got_over`] starts with a limit
+/// for the size of files.
+#[test]
+fn child_without_room() {
+    let Some(path) = std::env::var_os(CHILD) else { return };
+    let registry = open(sqlite(Path::new(&path)), &[("from_file", 7)]);
+    let big = |n: u64| {
+        let mut entry = entry(&format!("e{n}"), 0);
+        entry.data = Value::Str("x".repeat(10_000));
+        let mut changes = Changeset::new();
+        changes.create(entry);
+        changes
+    };
+    let mut n_saved = 0;
+    let first = loop {
+        match registry.apply(big(n_saved)) {
+            Ok(version) => n_saved = version.id.0,
+            Err(error) => break error,
+        }
+    };
+    for error in [first, registry.apply(big(n_saved)).unwrap_err()] {
+        assert_eq!(*error.kind(), Kind::Internal);
+        let text = error.to_string();
+        assert!(text.starts_with("save new version: write history file "), "{text}");
+        assert_eq!(*innermost(&error).kind(), Kind::Unavailable, "{text}");
+    }
+    // Nothing of it can be seen, and reading goes on, of versions in the file as well.
+    assert_eq!(registry.current_version().id, VersionId(n_saved));
+    assert_eq!(registry.snapshot().len() as u64, n_saved + 1);
+    assert_eq!(registry.snapshot_at(VersionId(1)).unwrap().len(), 2);
+
+    let unlimited = getrlimit(Resource::Fsize).maximum;
+    setrlimit(Resource::Fsize, Rlimit { current: unlimited, maximum: unlimited }).unwrap();
+    assert_eq!(registry.apply(big(n_saved)).map(|version| version.id.0), Ok(n_saved + 1));
+    println!("\nsaved {}", n_saved + 1);
+}
+
+#[test]
+fn a_disk_without_room_refuses_and_is_got_over() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("registry.db");
+    // Blocks are of 512 or of 1024 bytes. The signal would end the program.
+    let script = "trap '' XFSZ; ulimit -S -f 1000; exec \"$0\" \"$@\"";
+    let output = Command::new("sh")
+        .args(["-c", script])
+        .arg(std::env::current_exe().unwrap())
+        .args(child_args("child_without_room"))
+        .env(CHILD, &path)
+        .stderr(Stdio::inherit())
+        .output()
+        .unwrap();
+    let text = String::from_utf8_lossy(&output.stdout);
+    assert!(output.status.success(), "{text}");
+    let saved = text.lines().find_map(|line| line.strip_prefix("saved ")?.parse().ok());
+    let history = sqlite(&path);
+    assert_eq!(history.head().map(|head| Some(head.0)), Ok(saved), "{text}");
+    assert!(saved > Some(5), "{text}");
+    assert_eq!(open(history, &[]).snapshot().len() as u64, saved.unwrap());
+}
+
+/// Not a test of its own: what [`a_file_that_may_not_be_written_is_named`] starts as somebody who
+/// may not write.
+#[test]
+fn child_that_may_not_write() {
+    let Some(path) = std::env::var_os(CHILD) else { return };
+    let error = SqliteHistory::open(&path).map(|_| ()).unwrap_err();
+    assert_eq!(*error.kind(), Kind::Unavailable, "{error}");
+    println!("\nrefused {error}");
+}
+
+#[track_caller]
+fn check_forbidden(folder: &Path, name: &str, reasons: &[&str]) {
+    let path = folder.join(name);
+    // To be found by somebody else wherever this test is.
+    let program = folder.join("program");
+    let mut command = Command::new(&program);
+    if rustix::process::getuid().is_root() {
+        const NOBODY: u32 = 65_534;
+        command.uid(NOBODY).gid(NOBODY);
+    }
+    let output = command
+        .args(child_args("child_that_may_not_write"))
+        .env(CHILD, &path)
+        .current_dir("/")
+        .stderr(Stdio::inherit())
+        .output()
+        .unwrap();
+    let text = String::from_utf8_lossy(&output.stdout);
+    assert!(output.status.success(), "{text}");
+    let refused = text.lines().find_map(|line| line.strip_prefix("refused ")).unwrap();
+    let start = format!("open history file {}: ", path.display());
+    let reason = refused.strip_prefix(&start).unwrap_or_else(|| panic!("{refused}"));
+    assert!(reasons.iter().any(|expected| reason.starts_with(expected)), "{reason}");
+}
+
+#[test]
+fn a_file_that_may_not_be_written_is_named() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path();
+    let exe = std::env::current_exe().unwrap();
+    let program = path.join("program");
+    fs::hard_link(&exe, &program).or_else(|_| fs::copy(&exe, &program).map(drop)).unwrap();
+    open(sqlite(&path.join("old.db")), &[]).close(Duration::from_secs(60)).unwrap();
+    let allow = |name: &str, mode| {
+        let permissions = fs::Permissions::from_mode(mode);
+        fs::set_permissions(path.join(name), permissions).unwrap();
+    };
+    allow("old.db", 0o444);
+    allow("", 0o555);
+    check_forbidden(path, "old.db", &["attempt to write a readonly", "unable to open"]);
+    check_forbidden(path, "new.db", &["unable to open database file"]);
+    check_forbidden(path, "deep/new.db", &["its folder cannot be made: Permission denied"]);
+    // So that it can be removed.
+    allow("", 0o755);
 }
 
 // Shut down.
@@ -415,7 +557,10 @@ fn applied(model: &Model, operations: &[(u8, u8, i64)]) -> Option<(Model, Vec<Op
 }
 
 proptest! {
-    #![proptest_config(ProptestConfig { failure_persistence: None, ..ProptestConfig::with_cases(24) })]
+    #![proptest_config(ProptestConfig {
+        failure_persistence: None,
+        ..ProptestConfig::with_cases(24)
+    })]
 
     #[test]
     fn any_walk_over_versions_agrees_with_the_model(steps in prop::collection::vec(step(), 1..25)) {
@@ -439,7 +584,8 @@ proptest! {
                     models.push(model);
                     versions.push(Version { id: VersionId(head as u64), parent });
                     for registry in &registries {
-                        prop_assert_eq!(registry.apply(operations.clone().into()), Ok(versions[head]));
+                        let applied = registry.apply(operations.clone().into());
+                        prop_assert_eq!(applied, Ok(versions[head]));
                     }
                 }
                 Step::GoTo(index) => {

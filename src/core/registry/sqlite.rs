@@ -175,7 +175,12 @@ fn failed(what: &str, path: &Path, failure: Failure) -> Error {
             let outside = passing
                 || matches!(
                     error.sqlite_error_code(),
-                    Some(ErrorCode::CannotOpen | ErrorCode::ReadOnly | ErrorCode::PermissionDenied)
+                    Some(
+                        ErrorCode::CannotOpen
+                            | ErrorCode::ReadOnly
+                            | ErrorCode::PermissionDenied
+                            | ErrorCode::SystemIoFailure
+                    )
                 );
             let kind = if outside { Kind::Unavailable } else { Kind::Internal };
             Error::new(kind, format!("{message}: {error}")).with_retryable(Some(passing))
