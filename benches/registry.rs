@@ -1,13 +1,14 @@
 //! Guards the registry: a look-up by id and a query over all entries, which every spawn by id and
 //! every query do, and an apply on top of many entries, which must cost what it changes and not
-//! what is there. Each with a small application and with 100,000 entries; of those also the load.
+//! what is there. Each with a small application and with 100,000 entries; of those also the load and
+//! an older version.
 
 use std::hint::black_box;
 use std::sync::Arc;
 
 use criterion::{BatchSize, BenchmarkId, Criterion, criterion_group, criterion_main};
 use wippy::core::registry::{
-    Changeset, Entry, EntryId, History, Query, Registry, Settings, SqliteHistory,
+    Changeset, Entry, EntryId, History, Query, Registry, Settings, SqliteHistory, VersionId,
 };
 use wippy::infra::transcoder::{Map, Value};
 
@@ -51,6 +52,9 @@ fn reads(c: &mut Criterion) {
                 black_box(registry.get(&ids[turn])).is_ok()
             });
         });
+        group.bench_function(BenchmarkId::new("snapshot", n_entries), |b| {
+            b.iter(|| black_box(registry.snapshot()).len());
+        });
         let by_kind = query(".kind", "registry.entry".into());
         let by_meta = query("meta.group", Value::Int(7));
         let by_ns = query(".ns", "app.part3".into());
@@ -90,6 +94,25 @@ fn applies(c: &mut Criterion) {
     group.finish();
 }
 
+/// The entries at an older version: ten changes read from the file and laid over the baseline.
+fn old_versions(c: &mut Criterion) {
+    let mut group = c.benchmark_group("registry");
+    let folder = tempfile::tempdir().expect("a scratch folder");
+    for n_entries in SIZES {
+        let path = folder.path().join(format!("{n_entries}.db"));
+        let registry = loaded(n_entries, Some(Arc::new(SqliteHistory::open(path).expect("opens"))));
+        for n in 0..20 {
+            let mut changes = Changeset::new();
+            changes.create(entry(n_entries + n));
+            registry.apply(changes).expect("applies");
+        }
+        group.bench_function(BenchmarkId::new("snapshot_at", n_entries), |b| {
+            b.iter(|| registry.snapshot_at(VersionId(10)).expect("there").len());
+        });
+    }
+    group.finish();
+}
+
 fn load(c: &mut Criterion) {
     let mut group = c.benchmark_group("registry");
     group.sample_size(10);
@@ -109,5 +132,5 @@ fn load(c: &mut Criterion) {
     group.finish();
 }
 
-criterion_group!(benches, reads, applies, load);
+criterion_group!(benches, reads, applies, old_versions, load);
 criterion_main!(benches);
