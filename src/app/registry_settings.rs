@@ -45,7 +45,9 @@ fn history(config: &Config, logger: &Logger) -> Result<Option<Arc<dyn History>>>
         "memory" => (),
         "nil" => return Ok(None),
         "sqlite" => {
-            let path = config.get_str("registry.history_path").unwrap_or(HISTORY_PATH);
+            // To SQLite an empty path is a file that goes with the program.
+            let path = config.get_str("registry.history_path").filter(|path| !path.is_empty());
+            let path = path.unwrap_or(HISTORY_PATH);
             return Ok(Some(Arc::new(SqliteHistory::open(path)?)));
         }
         "postgres" => {

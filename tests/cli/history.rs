@@ -32,6 +32,8 @@ fn sqlite_keeps_one_file_between_runs() {
         // Closed: no log beside it.
         assert_eq!(files(&project, ".wippy"), ["registry.db"]);
     }
+    run(&project, "{history_type: sqlite, history_path: ''}").exits(0);
+    assert_eq!(files(&project, ".wippy"), ["registry.db"]);
     run(&project, "{history_type: sqlite, history_path: data/deep/versions.db}").exits(0);
     assert_eq!(files(&project, "data/deep"), ["versions.db"]);
 }
@@ -180,6 +182,8 @@ fn modules_come_and_go_with_a_version() {
              local version, err = changes:create(dependency('^2', 'x')):apply()
              assert(not version and not registry.get('app:sql'))
              io.print(err:kind(), tostring(err))
+             local details = err:details()
+             io.print(details.count, details.errors[1].module, details.errors[1].constraint)
              assert(registry.snapshot():changes():create(dependency('^1', 'one')):apply())
              show()
              assert(registry.snapshot():changes():update(dependency('^1', 'two')):apply())
@@ -198,7 +202,14 @@ fn modules_come_and_go_with_a_version() {
     let refused = "apply changes: failed to expand changeset: dependency resolution failed: o/sql: \
                    nothing fits ^2";
     let run = |line: &str| project.run(line).exits(0);
-    run("run -x app:cli").prints(&["v0\tno module", "Internal", refused, "v1\tone", "v2\ttwo"]);
+    run("run -x app:cli").prints(&[
+        "v0\tno module",
+        "Internal",
+        refused,
+        "1\to/sql\t^2",
+        "v1\tone",
+        "v2\ttwo",
+    ]);
     // The file has what was asked for; what follows from it is found out again.
     run("run -x app:cli").prints(&["v2\ttwo", "v1\tone", "v3\tno module"]);
 
