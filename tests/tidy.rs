@@ -17,6 +17,7 @@ const OWNERS: &[(&str, &[&str])] = &[
     ("indexmap", &["src/infra/transcoder", "src/app"]),
     ("jiff", &["src/infra"]),
     ("libmimalloc_sys", &["src/main.rs"]),
+    ("memory_stats", &["src/infra/memory.rs"]),
     ("mimalloc", &["src/main.rs"]),
     ("mio", &["src/core/reactor", "src/core/scheduler"]),
     ("mlua", &["src/runtime"]),
