@@ -197,7 +197,8 @@ fn check_file(path: &Path, acknowledged: u64) {
                 line(operation.kind(), operation.id(), data)
             })
             .collect();
-        (changed.sort(), asked.sort());
+        changed.sort();
+        asked.sort();
         assert_eq!(changed, asked, "changes of version {n}");
     }
 }

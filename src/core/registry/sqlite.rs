@@ -4,7 +4,7 @@
 //! |---|---|
 //! | `metadata` | `key`, `value`: `schema_version`, `head` |
 //! | `versions` | `id`, `parent_id` |
-//! | `changesets` | `version_id`, `data`: see [`stored`] |
+//! | `changesets` | `version_id`, `data`: see `stored.rs` |
 //!
 //! 1. A version is saved by one transaction: its row, its changes and the head, or none of them.
 //! 2. `synchronous` is `FULL`: a save has been handed to the disk when it returns, so neither a
