@@ -23,6 +23,8 @@ const OWNERS: &[(&str, &[&str])] = &[
     ("mlua", &["src/runtime"]),
     ("parking_lot", &["src"]),
     ("regex", &["src/core/registry"]),
+    ("rmp", &["src/infra/transcoder"]),
+    ("rusqlite", &["src/core/registry"]),
     ("rustc_hash", &["src/core", "src/infra/transcoder", "src/runtime/engine"]),
     ("rustix", &["src/core/reactor", "src/infra/logger", "src/services/terminal.rs"]),
     ("saphyr_parser", &["src/app/project"]),

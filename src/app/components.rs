@@ -6,7 +6,7 @@
 //! | dispatcher | pidgen | `Dispatcher` |
 //! | terminal | dispatcher | handlers of the commands that read from terminals |
 //! | events | dispatcher | handlers of the commands of the event bus |
-//! | registry | dispatcher | `Registry`, history in memory |
+//! | registry | dispatcher | `Registry`, its history |
 //! | finder | registry | `Finder` |
 //! | supervisor | registry | `Supervisor`, its events and log lines |
 //! | topology | supervisor | `Topology` |
@@ -19,8 +19,10 @@
 use std::sync::{Arc, OnceLock, Weak};
 
 use crate::app::infrastructure::{CONFIG, Infrastructure, LOGGER, MAILBOX, RELAY, TABLE};
+use crate::app::registry_settings;
 use crate::core::blocking::Pool;
 use crate::core::dispatcher::Dispatcher;
+use crate::core::expansion::Expansion;
 use crate::core::pid::PidGen;
 use crate::core::registry::{EntryId, Publisher, Registry, Settings};
 use crate::core::relay::Exit;
@@ -63,7 +65,7 @@ pub fn all(infrastructure: &Infrastructure) -> Vec<Box<dyn Component>> {
         Box::new(DispatcherComponent),
         Box::new(TerminalComponent),
         Box::new(EventsComponent),
-        Box::new(RegistryComponent),
+        Box::new(RegistryComponent { expansion: infrastructure.expansion.clone() }),
         Box::new(FinderComponent),
         Box::new(SupervisorComponent { scheduler: scheduler.clone() }),
         Box::new(TopologyComponent),
@@ -135,17 +137,18 @@ component!(EventsComponent, "events", ["dispatcher"], |_, context| {
     Ok(())
 });
 
-struct RegistryComponent;
+struct RegistryComponent {
+    expansion: Option<Arc<dyn Expansion>>,
+}
 
-component!(RegistryComponent, "registry", ["dispatcher"], |_, context| {
+component!(RegistryComponent, "registry", ["dispatcher"], |this, context| {
     let bus = need(context, &EventBus::KEY)?;
     let publisher: Arc<dyn Publisher> = Arc::new(RegistryEvents { bus: (*bus).clone() });
     let config = need(context, &CONFIG)?;
-    let mut settings = Settings { publisher: Some(publisher), ..Settings::default() };
-    if let Some(kinds) = config.get_list("registry.dispatch_internal_kinds") {
-        settings.internal_kinds =
-            kinds.iter().filter_map(Value::as_str).map(str::to_owned).collect();
-    }
+    let logger = need(context, &LOGGER)?.named("registry");
+    let settings = registry_settings::read(&config, &logger)?;
+    let expansion = this.expansion.clone();
+    let settings = Settings { publisher: Some(publisher), expansion, ..settings };
     context.attach(&REGISTRY, Arc::new(Registry::new(settings)));
     Ok(())
 });

@@ -51,6 +51,7 @@ impl Node {
         let publisher = RegistryEvents { bus: infrastructure.bus.clone() };
         let registry = Arc::new(Registry::new(Settings {
             publisher: Some(Arc::new(publisher)),
+            expansion: infrastructure.expansion.clone(),
             ..Settings::default()
         }));
         let kernel = Arc::new(Kernel {
