@@ -172,7 +172,7 @@ impl VmPool {
 impl Spawner for VmPool {
     fn spawn(&self, request: SpawnRequest, reply: SpawnReply) {
         let placed = match request.blueprint.downcast_ref::<Definition>() {
-            Some(definition) => self.place(None, definition, request.host.isolated),
+            Some(definition) => self.place(None, definition, request.host.isolated()),
             None => Err(crate::infra::error::Error::internal("failed to create process")),
         };
         match placed {

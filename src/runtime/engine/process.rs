@@ -153,7 +153,7 @@ fn try_start(
     let (thread, anchor) = data.take_thread();
     data.fresh_globals(thread, spec.chunk);
 
-    if let Some(limit) = data.hosts[spec.host as usize].memory_limit {
+    if let Some(limit) = data.hosts[spec.host as usize].memory_limit() {
         data.limit_memory(limit);
     }
     let id = data.processes.insert(process);

@@ -190,7 +190,7 @@ fn spawn_with(cx: &mut Cx, name: &str, monitor: bool, link: bool) -> Ret {
     process.has_unknown_child |= recipe.definition.cost.habit() != Habit::Short;
     let bonds = Bonds { parent: process.pid, monitor, link };
     if let Some(here) = recipe.here
-        && !recipe.host.isolated
+        && !recipe.host.isolated()
         && placing.keeps(&recipe.definition)
     {
         return spawn_here(cx, here, bonds);
@@ -199,7 +199,7 @@ fn spawn_with(cx: &mut Cx, name: &str, monitor: bool, link: bool) -> Ret {
     let Some(pool) = vm.pool.upgrade() else {
         return cx.fail(Error::unavailable("the runtime is shutting down"));
     };
-    match pool.place(Some(placing), &definition, host.isolated) {
+    match pool.place(Some(placing), &definition, host.isolated()) {
         Ok(Place::Here) => {
             let host = vm.host(&host);
             let here = match vm.chunk(&definition) {
