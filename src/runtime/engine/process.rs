@@ -229,7 +229,7 @@ fn publish(data: &mut VmData, id: u32, spec: &Spec) -> Result<()> {
     if spec.monitor {
         control.watchers.push(spec.parent);
     }
-    data.kernel.topology.begin(control);
+    data.kernel.topology.begin(control)?;
     let source = &data.definition(spec.chunk).id;
     let linked = match spec.link {
         true => data.kernel.topology.link(spec.parent, pid),
