@@ -8,7 +8,7 @@
 //! | events | dispatcher | handlers of the commands of the event bus |
 //! | registry | dispatcher | `Registry`, its history |
 //! | finder | registry | `Finder` |
-//! | supervisor | registry | `Supervisor`, its events and log lines |
+//! | supervisor | registry | `Supervisor`, its events and log lines; `Roster` |
 //! | topology | supervisor | `Topology` |
 //! | lifecycle | topology | `Lifecycle`, with the events of processes |
 //! | factory | lifecycle | `Factory` |
@@ -44,6 +44,7 @@ use crate::system::finder::Finder;
 use crate::system::host::Hosts;
 use crate::system::kernel::Kernel;
 use crate::system::lifecycle::{Handler, Lifecycle, Started};
+use crate::system::roster::Roster;
 use crate::system::spawn::Spawner;
 use crate::system::supervisor::{self, Supervisor};
 use crate::system::topology::Topology;
@@ -188,14 +189,33 @@ struct SupervisorComponent {
     scheduler: Handle,
 }
 
-component!(SupervisorComponent, "supervisor", ["registry"], |this, context| {
-    let bus = need(context, &EventBus::KEY)?;
-    let logger = need(context, &LOGGER)?;
-    let news = Arc::new(SupervisorNews { bus: (*bus).clone(), logger: (*logger).clone() });
-    let supervisor = Supervisor::spawn(this.scheduler.clock().clone(), news)?;
-    context.attach(&SUPERVISOR, Arc::new(supervisor));
-    Ok(())
-});
+impl Component for SupervisorComponent {
+    fn name(&self) -> &'static str {
+        "supervisor"
+    }
+
+    fn needs(&self) -> &'static [&'static str] {
+        &["registry"]
+    }
+
+    fn load(&self, context: &AppContext) -> Result<()> {
+        let bus = need(context, &EventBus::KEY)?;
+        let logger = need(context, &LOGGER)?;
+        let news = Arc::new(SupervisorNews { bus: (*bus).clone(), logger: (*logger).clone() });
+        let supervisor = Arc::new(Supervisor::spawn(self.scheduler.clock().clone(), news)?);
+        let registry = need(context, &REGISTRY)?;
+        let roster = Roster::new(supervisor.clone(), &registry, logger.named("supervisor"));
+        let roster = Arc::new(roster);
+        registry.register_observer("**", roster.clone());
+        context.attach(&SUPERVISOR, supervisor);
+        context.attach(&Roster::KEY, roster);
+        Ok(())
+    }
+
+    fn start(&self, context: &AppContext) -> Result<()> {
+        need(context, &Roster::KEY)?.listen(&*need(context, &EventBus::KEY)?)
+    }
+}
 
 /// Turns changes of services into events and log lines.
 struct SupervisorNews {
@@ -347,7 +367,7 @@ component!(HostsComponent, "hosts", ["engine"], |_, context| {
     let listener = Arc::new(HostListener {
         kernel: need(context, &Kernel::KEY)?,
         relay: need(context, &RELAY)?,
-        supervisor: need(context, &SUPERVISOR)?,
+        roster: need(context, &Roster::KEY)?,
     });
     let registry = need(context, &REGISTRY)?;
     registry.register_listener("process.host", listener.clone());
@@ -358,10 +378,8 @@ component!(HostsComponent, "hosts", ["engine"], |_, context| {
 struct ServicesComponent;
 
 component!(ServicesComponent, "services", ["hosts"], |_, context| {
-    let listener = Arc::new(ProcessServiceListener {
-        kernel: need(context, &Kernel::KEY)?,
-        supervisor: need(context, &SUPERVISOR)?,
-    });
+    let (kernel, roster) = (need(context, &Kernel::KEY)?, need(context, &Roster::KEY)?);
+    let listener = Arc::new(ProcessServiceListener::new(kernel, roster));
     need(context, &REGISTRY)?.register_listener("process.service", listener);
     Ok(())
 });

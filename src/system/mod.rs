@@ -5,6 +5,7 @@ pub mod finder;
 pub mod host;
 pub mod kernel;
 pub mod lifecycle;
+pub mod roster;
 pub mod spawn;
 pub mod supervisor;
 pub mod topology;

@@ -154,7 +154,7 @@ fn try_start(
     let (thread, anchor) = data.take_thread();
     data.fresh_globals(thread, spec.chunk);
 
-    if let Some(limit) = data.hosts[spec.host as usize].memory_limit {
+    if let Some(limit) = data.hosts[spec.host as usize].memory_limit() {
         data.limit_memory(limit);
     }
     let id = data.processes.insert(process);
@@ -230,7 +230,7 @@ fn publish(data: &mut VmData, id: u32, spec: &Spec) -> Result<()> {
     if spec.monitor {
         control.watchers.push(spec.parent);
     }
-    data.kernel.topology.begin(control);
+    data.kernel.topology.begin(control)?;
     let source = &data.definition(spec.chunk).id;
     let linked = match spec.link {
         true => data.kernel.topology.link(spec.parent, pid),

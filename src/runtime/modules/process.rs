@@ -187,7 +187,7 @@ fn spawn_with(cx: &mut Cx, name: &str, monitor: bool, link: bool) -> Ret {
     let process = &mut vm.processes[vm.current];
     let bonds = Bonds { parent: process.pid, monitor, link };
     let mut parent = Parent { vm: number, population, spread: &mut process.spread, can_wait };
-    let kept = !recipe.host.isolated && parent.keeps(&recipe.definition);
+    let kept = !recipe.host.isolated() && parent.keeps(&recipe.definition);
     if let Some(here) = recipe.here
         && kept
     {
@@ -197,7 +197,7 @@ fn spawn_with(cx: &mut Cx, name: &str, monitor: bool, link: bool) -> Ret {
     let Some(pool) = vm.pool.upgrade() else {
         return cx.fail(Error::unavailable("the runtime is shutting down"));
     };
-    let place = if kept { Ok(Place::Here) } else { pool.place(Some(parent), host.isolated) };
+    let place = if kept { Ok(Place::Here) } else { pool.place(Some(parent), host.isolated()) };
     match place {
         Ok(Place::Here) => {
             let host = vm.host(&host);
