@@ -3,4 +3,5 @@
 pub mod events;
 pub mod host;
 pub mod process_service;
+pub mod security;
 pub mod terminal;

@@ -14,8 +14,10 @@ use crate::infra::error::{Error, Result};
 use crate::infra::logger::Logger;
 use crate::infra::transcoder::wire::Wire;
 use crate::system::factory::Factory;
+use crate::system::frame::Frame;
 use crate::system::host::{Hosts, Seat};
 use crate::system::lifecycle::Lifecycle;
+use crate::system::security::Security;
 use crate::system::spawn::{OnEnd, SpawnReply, SpawnRequest, Spawner, TerminalPort};
 use crate::system::topology::Topology;
 
@@ -27,6 +29,7 @@ pub struct Kernel {
     pub hosts: Arc<Hosts>,
     pub factory: Arc<Factory>,
     pub lifecycle: Arc<Lifecycle>,
+    pub security: Arc<Security>,
     /// What coroutines wait for outside their VM.
     pub dispatcher: Arc<Dispatcher>,
     pub logger: Logger,
@@ -72,6 +75,7 @@ impl Kernel {
             parent: Pid::NONE,
             monitor: false,
             link: false,
+            frame: spawn.frame,
             terminal: spawn.terminal,
             on_end: spawn.on_end,
         })
@@ -105,6 +109,8 @@ pub struct RootSpawn {
     /// Host entry, `ns:name`.
     pub host: String,
     pub args: Wire,
+    /// Values, actor and scope to start with.
+    pub frame: Option<Arc<Frame>>,
     pub terminal: Option<Arc<dyn TerminalPort>>,
     pub on_end: Option<OnEnd>,
 }

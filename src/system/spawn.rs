@@ -7,6 +7,7 @@ use crate::core::relay::Exit;
 use crate::infra::error::Error;
 use crate::infra::transcoder::wire::Wire;
 use crate::system::factory::Blueprint;
+use crate::system::frame::Frame;
 use crate::system::host::Host;
 
 /// Called once when the process has ended, on the worker that ran it: must not block.
@@ -53,6 +54,8 @@ pub struct SpawnRequest {
     pub parent: Pid,
     pub monitor: bool,
     pub link: bool,
+    /// What it inherits.
+    pub frame: Option<Arc<Frame>>,
     pub terminal: Option<Arc<dyn TerminalPort>>,
     pub on_end: Option<OnEnd>,
 }

@@ -16,6 +16,7 @@ use crate::runtime::engine::queue::Queue;
 use crate::runtime::engine::raw::{State, Type, VmPointer};
 use crate::runtime::engine::vm::{NONE, VmData};
 use crate::runtime::engine::{error, wire};
+use crate::system::frame::Frame;
 use crate::system::host::HostKind;
 use crate::system::lifecycle::Started;
 use crate::system::spawn::{OnEnd, TerminalPort};
@@ -72,6 +73,8 @@ pub struct Process {
 /// What few processes have.
 #[derive(Default)]
 pub struct Extra {
+    /// What it was given on its way, and hands on to its children.
+    pub frame: Option<Arc<Frame>>,
     pub on_end: Option<OnEnd>,
     pub terminal: Option<Arc<dyn TerminalPort>>,
     pub subscriptions: Vec<Subscription>,
@@ -105,6 +108,14 @@ impl Process {
             killed: None,
             extra: None,
         }
+    }
+}
+
+impl Process {
+    /// What it was given, if anything.
+    #[inline]
+    pub fn frame(&self) -> Option<&Arc<Frame>> {
+        self.extra.as_ref()?.frame.as_ref()
     }
 }
 

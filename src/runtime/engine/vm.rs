@@ -603,10 +603,11 @@ impl LuaVm {
             .map_err(|_| Error::internal("failed to create process"))
             .and_then(|definition| data.chunk(&definition))
             .inspect_err(|_| data.leave_host(host))?;
-        let extra = match (request.on_end, request.terminal) {
-            (None, None) => None,
-            (on_end, terminal) => {
-                Some(Box::new(process::Extra { on_end, terminal, ..process::Extra::default() }))
+        let extra = match (request.frame, request.on_end, request.terminal) {
+            (None, None, None) => None,
+            (frame, on_end, terminal) => {
+                let rest = process::Extra::default();
+                Some(Box::new(process::Extra { frame, on_end, terminal, ..rest }))
             }
         };
         let spec = Spec {

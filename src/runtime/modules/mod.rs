@@ -6,6 +6,7 @@
 pub mod base;
 pub mod channel;
 pub mod coroutine;
+pub mod ctx;
 pub mod errors;
 pub mod events;
 pub mod io;
@@ -36,6 +37,7 @@ pub static AMBIENT: &[Module] = &[
 ];
 
 pub static GRANTED: &[Module] = &[
+    Module { name: "ctx", open: ctx::open },
     Module { name: "events", open: events::open },
     Module { name: "io", open: io::open },
     Module { name: "logger", open: logger::open },

@@ -15,13 +15,14 @@ use crate::runtime::engine::channel::Source;
 use crate::runtime::engine::chunk::{Definition, Habit};
 use crate::runtime::engine::coroutine::Wait;
 use crate::runtime::engine::mail::{Mail, Payload, Topic};
-use crate::runtime::engine::process::{self as engine_process, Spec};
+use crate::runtime::engine::process::{self as engine_process, Extra, Spec};
 use crate::runtime::engine::raw::{State, Type, VmPointer};
 use crate::runtime::engine::recipes::Here;
 use crate::runtime::engine::slot::Slot;
 use crate::runtime::engine::vm::VmData;
 use crate::runtime::engine::{Cx, Raise, Ret, copy, error, host, push_functions, wire};
 use crate::runtime::pool::{Parent, Place, VmPool};
+use crate::system::frame::Frame;
 use crate::system::host::{Host, HostKind, Seat};
 use crate::system::kernel::terminated;
 use crate::system::spawn::SpawnRequest;
@@ -188,7 +189,7 @@ fn spawn_with(cx: &mut Cx, name: &str, monitor: bool, link: bool) -> Ret {
     let has_unknown_child = process.has_unknown_child;
     let placing = Parent { vm: number, population, has_unknown_child, can_wait };
     process.has_unknown_child |= recipe.definition.cost.habit() != Habit::Short;
-    let bonds = Bonds { parent: process.pid, monitor, link };
+    let bonds = Bonds { parent: process.pid, monitor, link, frame: process.frame().cloned() };
     if let Some(here) = recipe.here
         && !recipe.host.isolated
         && placing.keeps(&recipe.definition)
@@ -219,6 +220,8 @@ struct Bonds {
     parent: Pid,
     monitor: bool,
     link: bool,
+    /// What it inherits.
+    frame: Option<Arc<Frame>>,
 }
 
 /// Starts a process in the VM of its parent, the arguments are those of the call.
@@ -227,8 +230,9 @@ fn spawn_here(cx: &mut Cx, here: Here, bonds: Bonds) -> Ret {
         return cx.fail(error);
     }
     let Here { chunk, host } = here;
-    let Bonds { parent, monitor, link } = bonds;
-    let spec = Spec { chunk, host, parent, monitor, link, extra: None };
+    let Bonds { parent, monitor, link, frame } = bonds;
+    let extra = frame.map(|frame| Box::new(Extra { frame: Some(frame), ..Extra::default() }));
+    let spec = Spec { chunk, host, parent, monitor, link, extra };
     let mut raised = None;
     let started = engine_process::start(VmPointer::entered(), spec, |thread| {
         copy::arguments(cx, 3, thread).map_err(|raise| {
@@ -264,7 +268,7 @@ fn spawn_there(
     if let Err(error) = host.enter(Seat::OUTSIDE) {
         return cx.fail(error);
     }
-    let Bonds { parent, monitor, link } = bonds;
+    let Bonds { parent, monitor, link, frame } = bonds;
     let request = SpawnRequest {
         blueprint: definition,
         host,
@@ -272,6 +276,7 @@ fn spawn_there(
         parent,
         monitor,
         link,
+        frame,
         terminal: None,
         on_end: None,
     };
