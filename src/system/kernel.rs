@@ -76,6 +76,7 @@ impl Kernel {
             monitor: false,
             link: false,
             frame: spawn.frame,
+            named: None,
             terminal: spawn.terminal,
             on_end: spawn.on_end,
         })

@@ -62,14 +62,14 @@ impl Cx {
         let vm = self.vm();
         let frame = vm.processes[vm.current].frame().map(|frame| &**frame);
         let request = Request { action, resource, meta };
-        security::allows(frame, vm.kernel.security.strict, request)
+        security::allows(frame, vm.is_strict, request)
     }
 
     /// No policy has to be asked: nearly always.
     #[inline]
     pub fn is_unchecked(&mut self) -> bool {
         let vm = self.vm();
-        vm.processes[vm.current].frame().is_none() && !vm.kernel.security.strict
+        vm.processes[vm.current].frame().is_none() && !vm.is_strict
     }
 
     /// The table at `n` as context values: plain data under its string keys. Raises: it is no table,

@@ -33,6 +33,7 @@ pub mod raw;
 pub mod recipes;
 pub mod select;
 pub mod slot;
+pub mod upgrade;
 pub mod value;
 pub mod vm;
 pub mod wire;

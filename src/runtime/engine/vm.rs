@@ -177,6 +177,8 @@ pub struct VmData {
     /// thing that could have happened to them.
     pub suspects: Vec<u32>,
     pub housekeeping: Housekeeping,
+    /// Processes without an actor and a scope may do nothing.
+    pub is_strict: bool,
     /// Size that the heap may have, if the one process of this VM has a limit.
     pub memory_limit: Option<usize>,
     ready: VecDeque<u32>,
@@ -251,6 +253,7 @@ impl VmData {
         main.set_metatable(-2);
         let objects = main.anchor();
         let mut processes = Slab32::default();
+        let is_strict = kernel.security.strict;
         let limbo = processes.insert(Process::new(crate::core::pid::Pid::NONE));
         VmData {
             main,
@@ -286,6 +289,7 @@ impl VmData {
             generation: 0,
             suspects: Vec::new(),
             housekeeping: Housekeeping::default(),
+            is_strict,
             memory_limit: None,
             ready: VecDeque::new(),
             chunks: Vec::new(),
@@ -617,6 +621,7 @@ impl LuaVm {
             monitor: request.monitor,
             link: request.link,
             extra,
+            named: request.named,
         };
         let args = request.args;
         process::start(self.data, spec, |thread| Ok(wire::decode_all(thread, &args)))

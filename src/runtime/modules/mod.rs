@@ -60,6 +60,7 @@ pub fn register_types(l: State) {
     errors::register_types(l);
     events::register_types(l);
     payload::register_types(l);
+    process::register_types(l);
     logger::register_types(l);
     registry::register_types(l);
     time::register_types(l);
