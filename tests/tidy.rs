@@ -34,6 +34,7 @@ const OWNERS: &[(&str, &[&str])] = &[
     ("slab", &["src/runtime/engine"]),
     ("smallvec", &["src"]),
     ("strsim", &["src/infra/nearest.rs"]),
+    ("uuid", &["src/runtime/modules/uuid.rs"]),
 ];
 
 /// Where `unsafe` may stand, and what for. That each block has its `SAFETY:` is a lint of clippy's.

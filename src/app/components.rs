@@ -13,7 +13,7 @@
 //! | lifecycle | topology | `Lifecycle`, with the events of processes |
 //! | factory | lifecycle | `Factory` |
 //! | security | registry | `Security`; kind `security.policy` |
-//! | engine | factory, security | `Kernel`, `VmPool`; kind `process.lua` |
+//! | engine | factory, security | `Kernel`, `VmPool`; kinds `process.lua`, `pg.scope` |
 //! | hosts | engine | kinds `process.host`, `terminal.host` |
 //! | services | hosts | kind `process.service` |
 
@@ -35,6 +35,7 @@ use crate::infra::transcoder::{Map, Value};
 use crate::runtime::kinds::ProcessListener;
 use crate::runtime::pool::VmPool;
 use crate::services::events;
+use crate::services::groups::GroupScopeListener;
 use crate::services::host::HostListener;
 use crate::services::process_service::ProcessServiceListener;
 use crate::services::security::PolicyListener;
@@ -328,6 +329,7 @@ component!(EngineComponent, "engine", ["factory", "security"], |this, context| {
         factory: need(context, &FACTORY)?,
         lifecycle: need(context, &LIFECYCLE)?,
         security: need(context, &Security::KEY)?,
+        groups: Arc::default(),
         dispatcher: need(context, &Dispatcher::KEY)?,
         logger: (*need(context, &LOGGER)?).clone(),
         registry: Arc::downgrade(&need(context, &REGISTRY)?),
@@ -336,9 +338,11 @@ component!(EngineComponent, "engine", ["factory", "security"], |this, context| {
         spawner: OnceLock::new(),
     });
     let pool = open_pool(&kernel);
+    let registry = need(context, &REGISTRY)?;
+    let scopes = kernel.groups.clone();
+    registry.register_listener("pg.scope", Arc::new(GroupScopeListener { scopes }));
     let factory = kernel.factory.clone();
-    need(context, &REGISTRY)?
-        .register_listener("process.lua", Arc::new(ProcessListener { factory }));
+    registry.register_listener("process.lua", Arc::new(ProcessListener { factory }));
     context.attach(&Kernel::KEY, kernel);
     context.attach(&POOL, pool);
     Ok(())

@@ -23,6 +23,7 @@ use crate::runtime::engine::chunk::Definition;
 use crate::runtime::kinds::ProcessListener;
 use crate::runtime::modules;
 use crate::runtime::pool::VmPool;
+use crate::services::groups::GroupScopeListener;
 use crate::services::security::PolicyListener;
 use crate::services::{events, terminal};
 use crate::system::factory::Factory;
@@ -67,6 +68,7 @@ impl Node {
             factory: Arc::new(Factory::default()),
             lifecycle: Arc::new(Lifecycle::default()),
             security: Arc::new(Security::new(strict)),
+            groups: Arc::default(),
             dispatcher,
             logger: infrastructure.logger.clone(),
             registry: Arc::downgrade(&registry),
@@ -76,6 +78,8 @@ impl Node {
         });
         let pool = open_pool(&kernel);
         let factory = kernel.factory.clone();
+        let listener = GroupScopeListener { scopes: kernel.groups.clone() };
+        registry.register_listener("pg.scope", Arc::new(listener));
         let listener = PolicyListener { security: kernel.security.clone() };
         registry.register_listener("security.policy", Arc::new(listener));
         registry.register_listener("process.lua", Arc::new(ProcessListener { factory }));

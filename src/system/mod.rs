@@ -3,6 +3,7 @@
 pub mod factory;
 pub mod finder;
 pub mod frame;
+pub mod groups;
 pub mod host;
 pub mod kernel;
 pub mod lifecycle;

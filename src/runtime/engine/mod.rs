@@ -264,4 +264,6 @@ pub mod tags {
     pub const ACTOR: c_int = 18;
     pub const SCOPE: c_int = 19;
     pub const POLICY: c_int = 20;
+    pub const GROUPS: c_int = 30;
+    pub const GROUPS_SUBSCRIPTION: c_int = 31;
 }

@@ -18,6 +18,7 @@ use crate::runtime::engine::upgrade::{self, Upgrade};
 use crate::runtime::engine::vm::{NONE, VmData};
 use crate::runtime::engine::{error, wire};
 use crate::system::frame::Frame;
+use crate::system::groups::Membership;
 use crate::system::host::HostKind;
 use crate::system::lifecycle::Started;
 use crate::system::spawn::{Named, OnEnd, TerminalPort};
@@ -86,6 +87,8 @@ pub struct Extra {
     pub on_end: Option<OnEnd>,
     pub terminal: Option<Arc<dyn TerminalPort>>,
     pub subscriptions: Vec<Subscription>,
+    /// In process groups, one for each scope.
+    pub memberships: Vec<Membership>,
 }
 
 impl Process {
@@ -483,6 +486,9 @@ impl VmData {
     pub fn end(&mut self, id: u32, outcome: Outcome) {
         let pid = self.processes[id].pid;
         let Some(control) = self.kernel.topology.end(pid) else { return };
+        if let Some(extra) = &mut self.processes[id].extra {
+            extra.memberships.clear();
+        }
         let failed = outcome.error().is_some();
         let exit = Arc::new(Exit { pid, at: self.unix_now, outcome });
         for &watcher in &control.watchers {
