@@ -8,6 +8,7 @@ pub mod duration;
 pub mod error;
 pub mod event_bus;
 pub mod gotime;
+pub mod json_schema;
 pub mod logger;
 pub mod memory;
 pub mod nearest;

@@ -9,6 +9,7 @@ pub mod coroutine;
 pub mod errors;
 pub mod events;
 pub mod io;
+pub mod json;
 pub mod logger;
 pub mod os;
 pub mod payload;
@@ -38,6 +39,7 @@ pub static AMBIENT: &[Module] = &[
 pub static GRANTED: &[Module] = &[
     Module { name: "events", open: events::open },
     Module { name: "io", open: io::open },
+    Module { name: "json", open: json::open },
     Module { name: "logger", open: logger::open },
     Module { name: "registry", open: registry::open },
     Module { name: "time", open: time::open },
