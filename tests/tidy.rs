@@ -27,7 +27,7 @@ const OWNERS: &[(&str, &[&str])] = &[
         "rustc_hash",
         &["src/core", "src/infra/transcoder", "src/runtime/engine", "src/runtime/modules/json"],
     ),
-    ("rustix", &["src/core/reactor", "src/infra/logger", "src/services/terminal.rs"]),
+    ("rustix", &["src/core/reactor", "src/infra/logger", "src/services/terminal"]),
     ("saphyr_parser", &["src/app/project"]),
     ("serde", &["src/app", "src/infra/transcoder", "src/runtime/modules/json"]),
     ("serde_json", &["src/app", "src/infra/transcoder"]),
@@ -38,6 +38,7 @@ const OWNERS: &[(&str, &[&str])] = &[
     ("slab", &["src/runtime/engine"]),
     ("smallvec", &["src"]),
     ("strsim", &["src/infra/nearest.rs"]),
+    ("unicode_width", &["src/infra/ansi"]),
 ];
 
 /// Where `unsafe` may stand, and what for. That each block has its `SAFETY:` is a lint of clippy's.

@@ -1,5 +1,6 @@
 //! Infrastructure: what everything else stands on. Knows no process, no entry and no Lua.
 
+pub mod ansi;
 pub mod app_context;
 pub mod clock;
 pub mod component;

@@ -16,6 +16,7 @@ mod settings;
 mod signals;
 mod streams;
 mod supervision;
+mod tty;
 
 use std::time::Duration;
 

@@ -101,6 +101,7 @@ programs! {
         watch;
     string: bytes case find format gsub rep;
     table: concat create insert sort;
+    tty: bind style text without;
 }
 
 #[test]

@@ -26,11 +26,26 @@ pub struct Feed {
 /// Ends the subscription when dropped, without waiting for the bus. What the queue holds goes too.
 pub struct Feeding {
     feed: Arc<Feed>,
-    id: SubscriptionId,
-    bus: EventBus,
+    /// None: something else fills the feed.
+    subscription: Option<(EventBus, SubscriptionId)>,
 }
 
 impl Feed {
+    /// A feed apart from the bus, for events from elsewhere; the function adds one and calls `wake`
+    /// as the bus would. What is added after the end goes nowhere.
+    pub fn open(
+        wake: impl Fn(&Arc<Feed>) + Send + Sync + 'static,
+    ) -> (Feeding, impl Fn(Event) + Send + Sync) {
+        let feed = Arc::new(Feed::default());
+        let own = feed.clone();
+        let add = move |event: Event| {
+            if own.push(&Arc::new(event)) {
+                wake(&own);
+            }
+        };
+        (Feeding { feed, subscription: None }, add)
+    }
+
     /// Moves all events into the empty-or-not `into`, oldest first.
     pub fn take(&self, into: &mut VecDeque<Arc<Event>>) {
         let mut queue = self.queue.lock();
@@ -77,7 +92,7 @@ impl EventBus {
         });
         let (bus, over) = (self.clone(), feed.over.clone());
         self.subscribe_then(filter, over, callback, move |id| {
-            done(id.map(|id| Feeding { feed, id, bus }));
+            done(id.map(|id| Feeding { feed, subscription: Some((bus, id)) }));
         });
     }
 }
@@ -91,7 +106,9 @@ impl Feeding {
 impl Drop for Feeding {
     fn drop(&mut self) {
         self.feed.end();
-        self.bus.forget(self.id);
+        if let Some((bus, id)) = &self.subscription {
+            bus.forget(*id);
+        }
     }
 }
 

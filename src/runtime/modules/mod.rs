@@ -18,6 +18,7 @@ pub mod registry;
 #[cfg(test)]
 mod testing;
 pub mod time;
+pub mod tty;
 
 use crate::runtime::engine::raw::State;
 
@@ -43,6 +44,7 @@ pub static GRANTED: &[Module] = &[
     Module { name: "logger", open: logger::open },
     Module { name: "registry", open: registry::open },
     Module { name: "time", open: time::open },
+    Module { name: "tty", open: tty::open },
 ];
 
 /// Names that may stand in `modules:` without any effect: everybody has them.
@@ -63,4 +65,5 @@ pub fn register_types(l: State) {
     logger::register_types(l);
     registry::register_types(l);
     time::register_types(l);
+    tty::register_types(l);
 }
