@@ -11,7 +11,7 @@ const LAYERS: [&str; 8] = ["infra", "lang", "core", "system", "services", "runti
 const OWNERS: &[(&str, &[&str])] = &[
     ("clap", &["src/cli"]),
     ("core_affinity", &["src/core/scheduler"]),
-    ("crossbeam_channel", &["src/infra/event_bus", "src/system/supervisor"]),
+    ("crossbeam_channel", &["src/infra/event_bus", "src/system/supervisor", "src/app"]),
     ("crossbeam_deque", &["src/core/scheduler"]),
     ("fnv", &["src/system"]),
     ("indexmap", &["src/infra/transcoder", "src/app"]),

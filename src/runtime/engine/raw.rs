@@ -670,6 +670,11 @@ impl State {
         });
     }
 
+    /// Collects once so many KiB have been allocated, while a collection goes on. Luau's: 1.
+    pub fn set_gc_step(self, kib: c_int) {
+        ffi!(ffi::lua_gc(self.0, ffi::LUA_GCSETSTEPSIZE, kib));
+    }
+
     /// Goes on with a collection, by about so many KiB. `true`: it has come to its end.
     pub fn collect_step(self, kib: c_int) -> bool {
         ffi!(ffi::lua_gc(self.0, ffi::LUA_GCSTEP, kib)) != 0

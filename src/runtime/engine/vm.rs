@@ -45,6 +45,8 @@ const SWITCHES_PER_LOOK: u32 = 32;
 /// memory, `h = goal * (alive + f * h * (1 - 1/goal))`: at 200 the heap grows without bound as `f`
 /// nears one (150 MB seen under the echo load, flat 10 MB at 150, at the same throughput).
 const GC_GOAL: i32 = 150;
+/// Allocations between two steps of a collection, in KiB: a step takes some tens of microseconds.
+const GC_STEP: i32 = 16;
 /// What a collection deals with, in percent of what is allocated meanwhile.
 const GC_EFFORT: i32 = 200;
 /// Both while the program uses more memory than it should: much more work for little garbage.
@@ -543,6 +545,7 @@ impl LuaVm {
         let main = State::create().ok_or_else(|| Error::internal("no memory for a Lua state"))?;
         let _guard = Guard::enter(main);
         main.set_gc(GC_GOAL, GC_EFFORT);
+        main.set_gc_step(GC_STEP);
         env::open_libraries(main);
         let data = VmPointer::install(main, VmData::new(main, kernel, pool, seat));
         env::build(data.get());
