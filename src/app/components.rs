@@ -8,11 +8,12 @@
 //! | events | dispatcher | handlers of the commands of the event bus |
 //! | registry | dispatcher | `Registry`, its history |
 //! | finder | registry | `Finder` |
-//! | supervisor | registry | `Supervisor`, its events and log lines |
+//! | supervisor | registry | `Supervisor`, its events and log lines; `Roster` |
 //! | topology | supervisor | `Topology` |
 //! | lifecycle | topology | `Lifecycle`, with the events of processes |
 //! | factory | lifecycle | `Factory` |
-//! | engine | factory | `Kernel`, `VmPool`; kind `process.lua` |
+//! | security | registry | `Security`; kind `security.policy` |
+//! | engine | factory, security | `Kernel`, `VmPool`; kinds `process.lua`, `pg.scope` |
 //! | hosts | engine | kinds `process.host`, `terminal.host` |
 //! | services | hosts | kind `process.service` |
 
@@ -36,14 +37,18 @@ use crate::infra::transcoder::{Map, Value};
 use crate::runtime::kinds::ProcessListener;
 use crate::runtime::pool::VmPool;
 use crate::services::events;
+use crate::services::groups::GroupScopeListener;
 use crate::services::host::HostListener;
 use crate::services::process_service::ProcessServiceListener;
+use crate::services::security::PolicyListener;
 use crate::services::terminal;
 use crate::system::factory::Factory;
 use crate::system::finder::Finder;
 use crate::system::host::Hosts;
 use crate::system::kernel::Kernel;
 use crate::system::lifecycle::{Handler, Lifecycle, Started};
+use crate::system::roster::Roster;
+use crate::system::security::Security;
 use crate::system::spawn::Spawner;
 use crate::system::supervisor::{self, Supervisor};
 use crate::system::topology::Topology;
@@ -71,6 +76,7 @@ pub fn all(infrastructure: &Infrastructure) -> Vec<Box<dyn Component>> {
         Box::new(TopologyComponent),
         Box::new(LifecycleComponent),
         Box::new(FactoryComponent),
+        Box::new(SecurityComponent),
         Box::new(EngineComponent {
             scheduler,
             blocking: infrastructure.blocking.clone(),
@@ -188,14 +194,33 @@ struct SupervisorComponent {
     scheduler: Handle,
 }
 
-component!(SupervisorComponent, "supervisor", ["registry"], |this, context| {
-    let bus = need(context, &EventBus::KEY)?;
-    let logger = need(context, &LOGGER)?;
-    let news = Arc::new(SupervisorNews { bus: (*bus).clone(), logger: (*logger).clone() });
-    let supervisor = Supervisor::spawn(this.scheduler.clock().clone(), news)?;
-    context.attach(&SUPERVISOR, Arc::new(supervisor));
-    Ok(())
-});
+impl Component for SupervisorComponent {
+    fn name(&self) -> &'static str {
+        "supervisor"
+    }
+
+    fn needs(&self) -> &'static [&'static str] {
+        &["registry"]
+    }
+
+    fn load(&self, context: &AppContext) -> Result<()> {
+        let bus = need(context, &EventBus::KEY)?;
+        let logger = need(context, &LOGGER)?;
+        let news = Arc::new(SupervisorNews { bus: (*bus).clone(), logger: (*logger).clone() });
+        let supervisor = Arc::new(Supervisor::spawn(self.scheduler.clock().clone(), news)?);
+        let registry = need(context, &REGISTRY)?;
+        let roster = Roster::new(supervisor.clone(), &registry, logger.named("supervisor"));
+        let roster = Arc::new(roster);
+        registry.register_observer("**", roster.clone());
+        context.attach(&SUPERVISOR, supervisor);
+        context.attach(&Roster::KEY, roster);
+        Ok(())
+    }
+
+    fn start(&self, context: &AppContext) -> Result<()> {
+        need(context, &Roster::KEY)?.listen(&*need(context, &EventBus::KEY)?)
+    }
+}
 
 /// Turns changes of services into events and log lines.
 struct SupervisorNews {
@@ -300,13 +325,24 @@ component!(FactoryComponent, "factory", ["lifecycle"], |_, context| {
     Ok(())
 });
 
+struct SecurityComponent;
+
+component!(SecurityComponent, "security", ["registry"], |_, context| {
+    let strict = need(context, &CONFIG)?.get_bool("security.strict_mode").unwrap_or(false);
+    let security = Arc::new(Security::new(strict));
+    let listener = Arc::new(PolicyListener { security: security.clone() });
+    need(context, &REGISTRY)?.register_listener("security.policy", listener);
+    context.attach(&Security::KEY, security);
+    Ok(())
+});
+
 struct EngineComponent {
     scheduler: Handle,
     blocking: Arc<Pool>,
     changes: Arc<Pool>,
 }
 
-component!(EngineComponent, "engine", ["factory"], |this, context| {
+component!(EngineComponent, "engine", ["factory", "security"], |this, context| {
     let kernel = Arc::new(Kernel {
         pids: (*need(context, &PIDGEN)?).clone(),
         scheduler: this.scheduler.clone(),
@@ -315,6 +351,8 @@ component!(EngineComponent, "engine", ["factory"], |this, context| {
         hosts: Arc::new(Hosts::default()),
         factory: need(context, &FACTORY)?,
         lifecycle: need(context, &LIFECYCLE)?,
+        security: need(context, &Security::KEY)?,
+        groups: Arc::default(),
         dispatcher: need(context, &Dispatcher::KEY)?,
         logger: (*need(context, &LOGGER)?).clone(),
         registry: Arc::downgrade(&need(context, &REGISTRY)?),
@@ -323,9 +361,11 @@ component!(EngineComponent, "engine", ["factory"], |this, context| {
         spawner: OnceLock::new(),
     });
     let pool = open_pool(&kernel);
+    let registry = need(context, &REGISTRY)?;
+    let scopes = kernel.groups.clone();
+    registry.register_listener("pg.scope", Arc::new(GroupScopeListener { scopes }));
     let factory = kernel.factory.clone();
-    need(context, &REGISTRY)?
-        .register_listener("process.lua", Arc::new(ProcessListener { factory }));
+    registry.register_listener("process.lua", Arc::new(ProcessListener { factory }));
     context.attach(&Kernel::KEY, kernel);
     context.attach(&POOL, pool);
     Ok(())
@@ -347,7 +387,7 @@ component!(HostsComponent, "hosts", ["engine"], |_, context| {
     let listener = Arc::new(HostListener {
         kernel: need(context, &Kernel::KEY)?,
         relay: need(context, &RELAY)?,
-        supervisor: need(context, &SUPERVISOR)?,
+        roster: need(context, &Roster::KEY)?,
     });
     let registry = need(context, &REGISTRY)?;
     registry.register_listener("process.host", listener.clone());
@@ -358,10 +398,8 @@ component!(HostsComponent, "hosts", ["engine"], |_, context| {
 struct ServicesComponent;
 
 component!(ServicesComponent, "services", ["hosts"], |_, context| {
-    let listener = Arc::new(ProcessServiceListener {
-        kernel: need(context, &Kernel::KEY)?,
-        supervisor: need(context, &SUPERVISOR)?,
-    });
+    let (kernel, roster) = (need(context, &Kernel::KEY)?, need(context, &Roster::KEY)?);
+    let listener = Arc::new(ProcessServiceListener::new(kernel, roster));
     need(context, &REGISTRY)?.register_listener("process.service", listener);
     Ok(())
 });

@@ -8,7 +8,7 @@ use crate::core::expansion::Expansion;
 use crate::core::pid::NodeId;
 use crate::core::process::ProcessTable;
 use crate::core::relay::router::NoRoute;
-use crate::core::relay::{self, Mailbox, Router};
+use crate::core::relay::{self, Mailbox, Peers, Router};
 use crate::core::scheduler::{Options as SchedulerOptions, Scheduler};
 use crate::infra::app_context::{AppContext, Key};
 use crate::infra::clock::Clock;
@@ -71,6 +71,7 @@ pub const CONFIG: Key<Config> = Key::new("config");
 pub const LOGGER: Key<Logger> = Key::new("logger");
 pub const TABLE: Key<ProcessTable> = Key::new("process_table");
 pub const RELAY: Key<relay::Node> = Key::new("relay");
+pub const PEERS: Key<Peers> = Key::new("peers");
 pub const MAILBOX: Key<Mailbox> = Key::new("mailbox");
 
 impl Infrastructure {
@@ -89,7 +90,8 @@ impl Infrastructure {
             name => NodeId::intern(name),
         };
         let relay = Arc::new(relay::Node::new(node, table.clone(), handle.clone()));
-        let router = Router::new(relay.clone(), Box::new(NoRoute), Box::new(NoRoute));
+        let peers = Peers::new(node);
+        let router = Router::new(relay.clone(), Box::new(peers.clone()), Box::new(NoRoute));
         let mailbox = Arc::new(Mailbox::new(router, handle.workers(), options.lane_max));
         context.attach(&CONFIG, options.config);
         context.attach(&EventBus::KEY, Arc::new(bus.clone()));
@@ -97,6 +99,7 @@ impl Infrastructure {
         context.attach(&TABLE, table);
         context.attach(&RELAY, relay.clone());
         context.attach(&MAILBOX, mailbox);
+        context.attach(&PEERS, Arc::new(peers));
         Ok(Infrastructure {
             context,
             bus,

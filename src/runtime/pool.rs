@@ -206,7 +206,7 @@ impl VmPool {
 
 impl Spawner for VmPool {
     fn spawn(&self, request: SpawnRequest, reply: SpawnReply) {
-        match self.place(None, request.host.isolated) {
+        match self.place(None, request.host.isolated()) {
             Ok(Place::There(vm)) => self.start_in(&vm, request, reply),
             // Without a parent there is no "here".
             Ok(Place::Here) => {

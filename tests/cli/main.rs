@@ -14,6 +14,7 @@ mod pty;
 mod registry;
 mod results;
 mod settings;
+mod shutdown;
 mod signals;
 mod streams;
 mod supervision;

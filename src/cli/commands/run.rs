@@ -3,6 +3,7 @@
 use std::io::IsTerminal;
 use std::path::Path;
 use std::sync::Arc;
+use std::sync::mpsc::{self, RecvTimeoutError};
 use std::time::{Duration, Instant};
 
 use crate::app::boot::System;
@@ -34,6 +35,10 @@ use crate::services::terminal::{TerminalSession, exit_code};
 
 /// How long a second signal waits for log lines on their way.
 const LAST_WORDS: Duration = Duration::from_millis(300);
+
+/// How long a shutdown may take beyond its timeout: threads for work that blocks get their second
+/// each.
+const GRACE: Duration = Duration::from_millis(2500);
 
 /// What to run besides the services.
 enum Target {
@@ -112,12 +117,13 @@ impl Job {
             Ok(session) => session,
             Err(error) => {
                 self.log_failure(&error);
-                self.stop(system, None);
+                self.stop(system, None, || 1);
                 return Err(error);
             }
         };
         shutdown.wait();
-        self.stop(system, session);
+        let code = shutdown.clone();
+        self.stop(system, session, move || code.code());
         Ok(ExitCode::Process(shutdown.code().into()))
     }
 
@@ -164,13 +170,20 @@ impl Job {
         Ok(Some(session))
     }
 
-    fn stop(&self, system: System, session: Option<Arc<TerminalSession>>) {
+    /// `code` is asked for the exit status if the stop takes too long.
+    fn stop(
+        &self,
+        system: System,
+        session: Option<Arc<TerminalSession>>,
+        code: impl Fn() -> i32 + Send + 'static,
+    ) {
         self.logger.info("shutting down", []);
         if let Some(session) = &session {
             session.close();
         }
         let timeout = nanos(&self.configuration.config, "shutdown.timeout")
             .unwrap_or(Duration::from_secs(30));
+        let _in_time = leave_after(timeout.saturating_add(GRACE), &self.logger, code);
         let mut said = false;
         system.shut_down(timeout, &mut |waiting| {
             if !said && std::io::stderr().is_terminal() && !waiting.is_empty() {
@@ -222,6 +235,33 @@ fn hides_logs(system: &System, host: &EntryId) -> bool {
     entry.and_then(|entry| entry.data.get("hide_logs").and_then(Value::as_bool)).unwrap_or(false)
 }
 
+/// Leaves the program after `limit`, unless what is returned has been dropped by then: something
+/// holds a worker, and would hold up the end.
+fn leave_after(
+    limit: Duration,
+    logger: &Logger,
+    code: impl Fn() -> i32 + Send + 'static,
+) -> mpsc::Sender<()> {
+    let (in_time, end) = mpsc::channel();
+    let logger = logger.clone();
+    let watch = move || {
+        if end.recv_timeout(limit) == Err(RecvTimeoutError::Timeout) {
+            logger.warn("shutdown timeout, busy threads are left behind", []);
+            leave(&logger, code());
+        }
+    };
+    // Without a thread to give, the end takes as long as it takes.
+    let _ = std::thread::Builder::new().name("wippy-deadline".to_owned()).spawn(watch);
+    in_time
+}
+
+/// At once, with the terminal restored and the log written.
+fn leave(logger: &Logger, code: i32) -> ! {
+    restore_terminal();
+    logger.flush_for(LAST_WORDS);
+    std::process::exit(code)
+}
+
 /// First signal: graceful. Second: at once, with the terminal restored and the log written.
 fn install_signals(shutdown: &Arc<Shutdown>, logger: &Logger) -> Result<()> {
     let (shutdown, logger) = (shutdown.clone(), logger.clone());
@@ -230,9 +270,7 @@ fn install_signals(shutdown: &Arc<Shutdown>, logger: &Logger) -> Result<()> {
             return;
         }
         if let OnSignal::LeaveNow(code) = shutdown.signal() {
-            restore_terminal();
-            logger.flush_for(LAST_WORDS);
-            std::process::exit(code);
+            leave(&logger, code);
         }
     })
     .map_err(|error| Error::internal(format!("install signal handlers: {error}")))

@@ -14,7 +14,7 @@ use crate::core::registry::changeset::{Change, Changeset, Operation};
 use crate::core::registry::entry::Entry;
 use crate::core::registry::history::{History, MemoryHistory, version_not_found};
 use crate::core::registry::id::EntryId;
-use crate::core::registry::listener::{Listener, Listeners, Observer, Publisher};
+use crate::core::registry::listener::{Event, Listener, Listeners, Observer, Publisher};
 use crate::core::registry::query::Query;
 use crate::core::registry::replay::{Replay, ask, delta};
 use crate::core::registry::snapshot::Snapshot;
@@ -132,6 +132,7 @@ impl Registry {
             .map_err(|failure| failure.cause)?;
         let snapshot = Arc::new(Snapshot { state, version: head });
         *self.visible.write() = Visible { snapshot, versions, baseline: Some(files) };
+        self.tell_visible();
         Ok(duplicates)
     }
 
@@ -170,6 +171,8 @@ impl Registry {
         let mut visible = self.visible.write();
         visible.versions.add(version);
         visible.snapshot = Arc::new(Snapshot { state, version });
+        drop(visible);
+        self.tell_visible();
         Ok(version)
     }
 
@@ -213,6 +216,7 @@ impl Registry {
             .transact(current.state.clone(), operations, |_| history.set_head(id))
             .map_err(|failure| failure.wrap(FAILED))?;
         self.visible.write().snapshot = Arc::new(Snapshot { state, version });
+        self.tell_visible();
         Ok(())
     }
 
@@ -300,6 +304,12 @@ impl Registry {
         let ids = added.iter().map(|operation| operation.id().clone()).collect();
         operations.extend(added);
         Ok((operations, ids))
+    }
+
+    /// The last thing of a change, within its turn.
+    fn tell_visible(&self) {
+        let listeners = self.listeners.read().clone();
+        listeners.observers().iter().for_each(|observer| observer.observe(&Event::Visible));
     }
 
     fn transact(

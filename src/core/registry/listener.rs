@@ -60,10 +60,16 @@ pub trait Observer: Send + Sync {
 pub enum Event<'a> {
     Begin,
     Create(&'a Entry),
-    Update { old: &'a Entry, new: &'a Entry },
+    Update {
+        old: &'a Entry,
+        new: &'a Entry,
+    },
     Delete(&'a Entry),
     Commit,
     Discard,
+    /// Comes after `Commit`, once the changes are saved: from now on readers see them. The next
+    /// change waits until all observers have heard of it.
+    Visible,
 }
 
 /// The way out to the event bus, system `registry`.

@@ -5,6 +5,7 @@ use std::sync::Arc;
 use crate::core::registry::entry::Entry;
 use crate::core::registry::id::EntryId;
 use crate::core::registry::query::Query;
+use crate::core::registry::references::{Reference, references};
 use crate::core::registry::state::State;
 use crate::core::registry::version::Version;
 
@@ -40,6 +41,25 @@ impl Snapshot {
     /// The entries of exactly this namespace, sorted by name.
     pub fn namespace(&self, ns: &str) -> impl Iterator<Item = &Arc<Entry>> {
         self.state.namespace(ns)
+    }
+
+    /// The entries that `entry` refers to, sorted by id, each once. Strings that name no entry mean
+    /// nothing. A reference to a group looks at every entry.
+    pub fn referenced_by(&self, entry: &Entry) -> Vec<Arc<Entry>> {
+        let mut found = Vec::new();
+        for reference in references(entry) {
+            match reference {
+                Reference::Entry { ns, name } => found.extend(self.get(&EntryId::new(ns, name))),
+                Reference::Namespace(ns) => found.extend(self.namespace(ns).cloned()),
+                Reference::Group(group) => {
+                    let is_member = |entry: &&Arc<Entry>| entry.groups().any(|g| g == group);
+                    found.extend(self.entries().filter(is_member).cloned());
+                }
+            }
+        }
+        found.sort_by(|a, b| a.id.cmp(&b.id));
+        found.dedup_by(|a, b| a.id == b.id);
+        found
     }
 
     /// The entries for which every condition holds, sorted by id. Looks at all entries, unless the
