@@ -8,6 +8,7 @@ pub mod exec;
 pub mod infrastructure;
 pub mod log_events;
 pub mod node;
+pub mod outside;
 pub mod pipeline;
 pub mod project;
 pub mod render;

@@ -17,6 +17,7 @@ use crate::cli::commands::version;
 use crate::cli::entries::{self, Configuration};
 use crate::cli::exec_spec::ExecSpec;
 use crate::cli::exit_code::ExitCode;
+use crate::cli::memory_limit::memory_limit;
 use crate::cli::output;
 use crate::core::reactor::signal::{self, Signal};
 use crate::core::reactor::terminal::restore_terminal;
@@ -28,6 +29,7 @@ use crate::infra::config::Config;
 use crate::infra::duration;
 use crate::infra::error::{Error, Kind, Result};
 use crate::infra::logger::{Level, Logger, Mode, Settings};
+use crate::infra::memory;
 use crate::infra::transcoder::Value;
 use crate::services::terminal::{TerminalSession, exit_code};
 
@@ -56,6 +58,8 @@ pub fn run(global: &GlobalArgs, args: RunArgs) -> Result<ExitCode> {
     if logs {
         output::raw(&version::banner());
     }
+    let environment = std::env::var("GOMEMLIMIT").ok();
+    memory::set_target(memory_limit(global.memory_limit.as_deref(), environment.as_deref()));
     let is_console = global.console;
     let job = Job { args, target, program_args, configuration, logger, is_console };
     let outcome = job.run();

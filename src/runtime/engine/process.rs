@@ -16,6 +16,7 @@ use crate::runtime::engine::queue::Queue;
 use crate::runtime::engine::raw::{State, Type, VmPointer};
 use crate::runtime::engine::vm::{NONE, VmData};
 use crate::runtime::engine::{error, wire};
+use crate::runtime::pool::Spread;
 use crate::system::host::HostKind;
 use crate::system::lifecycle::Started;
 use crate::system::spawn::{OnEnd, TerminalPort};
@@ -62,8 +63,8 @@ pub struct Process {
     pub listeners: Option<Box<Listeners>>,
     /// Packages of this process that wait in its lane; made when the first does.
     pub ticket: Option<Ticket>,
-    /// It has spawned a process that nobody knew yet to be short: see `pool`.
-    pub has_unknown_child: bool,
+    /// Where its children have gone.
+    pub spread: Spread,
     /// Set when it is to end while it runs.
     pub killed: Option<Error>,
     pub extra: Option<Box<Extra>>,
@@ -101,7 +102,7 @@ impl Process {
             notices: Queue::default(),
             listeners: None,
             ticket: None,
-            has_unknown_child: false,
+            spread: Spread::default(),
             killed: None,
             extra: None,
         }

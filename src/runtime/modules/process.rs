@@ -12,7 +12,7 @@ use crate::core::vm::{Answer, VmCell};
 use crate::infra::error::{Error, Kind};
 use crate::infra::transcoder::wire::Wire;
 use crate::runtime::engine::channel::Source;
-use crate::runtime::engine::chunk::{Definition, Habit};
+use crate::runtime::engine::chunk::Definition;
 use crate::runtime::engine::coroutine::Wait;
 use crate::runtime::engine::mail::{Mail, Payload, Topic};
 use crate::runtime::engine::process::{self as engine_process, Spec};
@@ -185,13 +185,11 @@ fn spawn_with(cx: &mut Cx, name: &str, monitor: bool, link: bool) -> Ret {
         Err(error) => return cx.fail(error),
     };
     let process = &mut vm.processes[vm.current];
-    let has_unknown_child = process.has_unknown_child;
-    let placing = Parent { vm: number, population, has_unknown_child, can_wait };
-    process.has_unknown_child |= recipe.definition.cost.habit() != Habit::Short;
     let bonds = Bonds { parent: process.pid, monitor, link };
+    let mut parent = Parent { vm: number, population, spread: &mut process.spread, can_wait };
+    let kept = !recipe.host.isolated() && parent.keeps(&recipe.definition);
     if let Some(here) = recipe.here
-        && !recipe.host.isolated()
-        && placing.keeps(&recipe.definition)
+        && kept
     {
         return spawn_here(cx, here, bonds);
     }
@@ -199,7 +197,8 @@ fn spawn_with(cx: &mut Cx, name: &str, monitor: bool, link: bool) -> Ret {
     let Some(pool) = vm.pool.upgrade() else {
         return cx.fail(Error::unavailable("the runtime is shutting down"));
     };
-    match pool.place(Some(placing), &definition, host.isolated()) {
+    let place = if kept { Ok(Place::Here) } else { pool.place(Some(parent), host.isolated()) };
+    match place {
         Ok(Place::Here) => {
             let host = vm.host(&host);
             let here = match vm.chunk(&definition) {
