@@ -384,3 +384,50 @@ stopped\tapp:job\tapp:processes\tnil\tnil
 ";
     assert_eq!(ended.stdout, wanted, "{}", ended.stderr);
 }
+
+#[test]
+fn a_host_changes_in_place() {
+    let project = watched(
+        MANUAL,
+        "send('service.start', 'app:db')
+         wait('app:db', 'running')
+         local db = process.registry.lookup('db')
+         local function update(data)
+           local changes = registry.snapshot():changes()
+           changes:update({id = 'app:processes', kind = 'process.host', data = data})
+           local version, err = changes:apply()
+           io.print(version ~= nil, err and tostring(err):match('app:processes: (.*)$'))
+         end
+         local lifecycle = {auto_start = true}
+         update({lifecycle = lifecycle, host = {isolated = true, workers = 3, memory_limit = '1M'}})
+         update({lifecycle = lifecycle, host = {queue_size = 9}})
+         update({lifecycle = {auto_start = false}})
+         update({lifecycle = lifecycle, host = {workers = -1}})
+         io.print('same process', process.registry.lookup('db') == db)
+         local hungry = process.spawn_monitored('app:hungry', 'app:processes')
+         io.print(tostring(process.events():receive().result.error))",
+    );
+    project.edit(
+        "src/_index.yaml",
+        "  - {name: job, kind: process.lua, source: file://job.lua}",
+        "  - {name: job, kind: process.lua, source: file://job.lua}
+  - {name: hungry, kind: process.lua, source: file://hungry.lua}",
+    );
+    project.write(
+        "src/hungry.lua",
+        "return { main = function()
+            local kept = {}
+            for i = 1, 1e6 do kept[i] = {i} end
+        end }",
+    );
+    project.write("src/job.lua", NAMED_JOB);
+    let ended = project.run("run -x app:cli").exits(0);
+    let wanted = "true\tnil
+false\tqueue sizes of a host cannot be changed while it is there
+false\tlifecycle of a host cannot be changed while it is there
+false\tworkers must be greater than 0
+same process\ttrue
+memory limit exceeded
+";
+    assert_eq!(ended.stdout, wanted, "{}", ended.stderr);
+}
