@@ -26,6 +26,9 @@ use crate::system::kernel::Kernel;
 use crate::system::roster::Roster;
 use crate::system::supervisor::Supervisor;
 
+/// How long a change of the registry may take beyond the end of a stop.
+const CLOSE_PATIENCE: Duration = Duration::from_millis(100);
+
 /// A running system.
 pub struct System {
     infrastructure: Infrastructure,
@@ -120,6 +123,10 @@ impl System {
         }
         self.infrastructure.stop();
         self.pool.close();
+        let left = deadline.saturating_duration_since(Instant::now());
+        if let Err(error) = self.registry.close(left.max(CLOSE_PATIENCE)) {
+            logger.warn("registry was not closed", [("error", error.to_string().into())]);
+        }
     }
 
     pub fn context(&self) -> &AppContext {

@@ -6,21 +6,24 @@
 //! | dispatcher | pidgen | `Dispatcher` |
 //! | terminal | dispatcher | handlers of the commands that read from terminals |
 //! | events | dispatcher | handlers of the commands of the event bus |
-//! | registry | dispatcher | `Registry`, history in memory |
+//! | registry | dispatcher | `Registry`, its history |
 //! | finder | registry | `Finder` |
 //! | supervisor | registry | `Supervisor`, its events and log lines; `Roster` |
 //! | topology | supervisor | `Topology` |
 //! | lifecycle | topology | `Lifecycle`, with the events of processes |
 //! | factory | lifecycle | `Factory` |
-//! | engine | factory | `Kernel`, `VmPool`; kind `process.lua` |
+//! | security | registry | `Security`; kind `security.policy` |
+//! | engine | factory, security | `Kernel`, `VmPool`; kinds `process.lua`, `pg.scope` |
 //! | hosts | engine | kinds `process.host`, `terminal.host` |
 //! | services | hosts | kind `process.service` |
 
 use std::sync::{Arc, OnceLock, Weak};
 
 use crate::app::infrastructure::{CONFIG, Infrastructure, LOGGER, MAILBOX, RELAY, TABLE};
+use crate::app::registry_settings;
 use crate::core::blocking::Pool;
 use crate::core::dispatcher::Dispatcher;
+use crate::core::expansion::Expansion;
 use crate::core::pid::PidGen;
 use crate::core::registry::{EntryId, Publisher, Registry, Settings};
 use crate::core::relay::Exit;
@@ -34,8 +37,10 @@ use crate::infra::transcoder::{Map, Value};
 use crate::runtime::kinds::ProcessListener;
 use crate::runtime::pool::VmPool;
 use crate::services::events;
+use crate::services::groups::GroupScopeListener;
 use crate::services::host::HostListener;
 use crate::services::process_service::ProcessServiceListener;
+use crate::services::security::PolicyListener;
 use crate::services::terminal;
 use crate::system::factory::Factory;
 use crate::system::finder::Finder;
@@ -43,6 +48,7 @@ use crate::system::host::Hosts;
 use crate::system::kernel::Kernel;
 use crate::system::lifecycle::{Handler, Lifecycle, Started};
 use crate::system::roster::Roster;
+use crate::system::security::Security;
 use crate::system::spawn::Spawner;
 use crate::system::supervisor::{self, Supervisor};
 use crate::system::topology::Topology;
@@ -64,12 +70,13 @@ pub fn all(infrastructure: &Infrastructure) -> Vec<Box<dyn Component>> {
         Box::new(DispatcherComponent),
         Box::new(TerminalComponent),
         Box::new(EventsComponent),
-        Box::new(RegistryComponent),
+        Box::new(RegistryComponent { expansion: infrastructure.expansion.clone() }),
         Box::new(FinderComponent),
         Box::new(SupervisorComponent { scheduler: scheduler.clone() }),
         Box::new(TopologyComponent),
         Box::new(LifecycleComponent),
         Box::new(FactoryComponent),
+        Box::new(SecurityComponent),
         Box::new(EngineComponent {
             scheduler,
             blocking: infrastructure.blocking.clone(),
@@ -136,17 +143,18 @@ component!(EventsComponent, "events", ["dispatcher"], |_, context| {
     Ok(())
 });
 
-struct RegistryComponent;
+struct RegistryComponent {
+    expansion: Option<Arc<dyn Expansion>>,
+}
 
-component!(RegistryComponent, "registry", ["dispatcher"], |_, context| {
+component!(RegistryComponent, "registry", ["dispatcher"], |this, context| {
     let bus = need(context, &EventBus::KEY)?;
     let publisher: Arc<dyn Publisher> = Arc::new(RegistryEvents { bus: (*bus).clone() });
     let config = need(context, &CONFIG)?;
-    let mut settings = Settings { publisher: Some(publisher), ..Settings::default() };
-    if let Some(kinds) = config.get_list("registry.dispatch_internal_kinds") {
-        settings.internal_kinds =
-            kinds.iter().filter_map(Value::as_str).map(str::to_owned).collect();
-    }
+    let logger = need(context, &LOGGER)?.named("registry");
+    let settings = registry_settings::read(&config, &logger)?;
+    let expansion = this.expansion.clone();
+    let settings = Settings { publisher: Some(publisher), expansion, ..settings };
     context.attach(&REGISTRY, Arc::new(Registry::new(settings)));
     Ok(())
 });
@@ -317,13 +325,24 @@ component!(FactoryComponent, "factory", ["lifecycle"], |_, context| {
     Ok(())
 });
 
+struct SecurityComponent;
+
+component!(SecurityComponent, "security", ["registry"], |_, context| {
+    let strict = need(context, &CONFIG)?.get_bool("security.strict_mode").unwrap_or(false);
+    let security = Arc::new(Security::new(strict));
+    let listener = Arc::new(PolicyListener { security: security.clone() });
+    need(context, &REGISTRY)?.register_listener("security.policy", listener);
+    context.attach(&Security::KEY, security);
+    Ok(())
+});
+
 struct EngineComponent {
     scheduler: Handle,
     blocking: Arc<Pool>,
     changes: Arc<Pool>,
 }
 
-component!(EngineComponent, "engine", ["factory"], |this, context| {
+component!(EngineComponent, "engine", ["factory", "security"], |this, context| {
     let kernel = Arc::new(Kernel {
         pids: (*need(context, &PIDGEN)?).clone(),
         scheduler: this.scheduler.clone(),
@@ -332,6 +351,8 @@ component!(EngineComponent, "engine", ["factory"], |this, context| {
         hosts: Arc::new(Hosts::default()),
         factory: need(context, &FACTORY)?,
         lifecycle: need(context, &LIFECYCLE)?,
+        security: need(context, &Security::KEY)?,
+        groups: Arc::default(),
         dispatcher: need(context, &Dispatcher::KEY)?,
         logger: (*need(context, &LOGGER)?).clone(),
         registry: Arc::downgrade(&need(context, &REGISTRY)?),
@@ -340,9 +361,11 @@ component!(EngineComponent, "engine", ["factory"], |this, context| {
         spawner: OnceLock::new(),
     });
     let pool = open_pool(&kernel);
+    let registry = need(context, &REGISTRY)?;
+    let scopes = kernel.groups.clone();
+    registry.register_listener("pg.scope", Arc::new(GroupScopeListener { scopes }));
     let factory = kernel.factory.clone();
-    need(context, &REGISTRY)?
-        .register_listener("process.lua", Arc::new(ProcessListener { factory }));
+    registry.register_listener("process.lua", Arc::new(ProcessListener { factory }));
     context.attach(&Kernel::KEY, kernel);
     context.attach(&POOL, pool);
     Ok(())

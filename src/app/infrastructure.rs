@@ -4,6 +4,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use crate::core::blocking::Pool;
+use crate::core::expansion::Expansion;
 use crate::core::pid::NodeId;
 use crate::core::process::ProcessTable;
 use crate::core::relay::router::NoRoute;
@@ -29,6 +30,8 @@ pub struct Options {
     pub clock: Clock,
     /// For components that have settings of their own.
     pub config: Arc<Config>,
+    /// What the registry asks for modules; None: dependencies are entries like others.
+    pub expansion: Option<Arc<dyn Expansion>>,
 }
 
 impl Default for Options {
@@ -40,6 +43,7 @@ impl Default for Options {
             logger: Logger::silent(),
             clock: Clock::real(),
             config: Arc::default(),
+            expansion: None,
         }
     }
 }
@@ -60,6 +64,7 @@ pub struct Infrastructure {
     pub blocking: Arc<Pool>,
     pub changes: Arc<Pool>,
     pub node_name: String,
+    pub expansion: Option<Arc<dyn Expansion>>,
 }
 
 pub const CONFIG: Key<Config> = Key::new("config");
@@ -104,6 +109,7 @@ impl Infrastructure {
             blocking: Arc::new(Pool::new("wippy-blocking", BLOCKING_THREADS)),
             changes: Arc::new(Pool::new("wippy-changes", 1)),
             node_name: options.node_name,
+            expansion: options.expansion,
         })
     }
 

@@ -11,5 +11,6 @@ pub mod node;
 pub mod outside;
 pub mod pipeline;
 pub mod project;
+pub mod registry_settings;
 pub mod render;
 pub mod shutdown;

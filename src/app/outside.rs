@@ -31,6 +31,7 @@ pub fn spawn(kernel: &Kernel, source: &str, host: &str, args: &[Value]) -> Resul
         source: source.into(),
         host: host.into(),
         args: Wire::of(args),
+        frame: None,
         terminal: None,
         on_end: Some(Box::new(move |exit: &Exit| {
             // Nobody may be waiting for it.

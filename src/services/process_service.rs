@@ -175,6 +175,7 @@ impl Service for ProcessService {
             source: process.clone(),
             host: settings.host.to_string(),
             args: Wire::of(&settings.input),
+            frame: None,
             terminal: None,
             on_end: Some(on_end),
         };

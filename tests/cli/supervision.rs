@@ -199,7 +199,7 @@ fn a_host_is_started_for_its_service() {
 }
 
 /// A project whose `app:cli` watches services; `body` may `wait(service, status)` for the data of a
-/// change, and `send(kind, service)`.
+/// change, `send(kind, service)`, and wait for a [`NAMED_JOB`] to be `up(name)`.
 fn watched(entries: &str, body: &str) -> Project {
     let project = Project::with_entries(&format!("{CLI}{entries}"));
     project.write(
@@ -216,7 +216,12 @@ fn watched(entries: &str, body: &str) -> Project {
                end
              end
              local function send(kind, service) assert(events.send('supervisor', kind, service)) end
+             local function up(name)
+               repeat local said = process.inbox():receive():payload():data() until said == name
+               return assert(process.registry.lookup(name))
+             end
              local function main()
+               assert(process.registry.register('cli'))
                states = assert(events.subscribe('supervisor', 'state.*')):channel()
                {body}
              end
@@ -234,6 +239,7 @@ const MANUAL: &str = "  - {name: job, kind: process.lua, source: file://job.lua}
 
 const NAMED_JOB: &str = "return { main = function(name)
     assert(process.registry.register(name))
+    process.send('cli', 'up', name)
     process.events():receive()
 end }";
 
@@ -244,7 +250,7 @@ fn programs_start_stop_and_watch_services() {
         "send('service.start', 'app:web')
          wait('app:db', 'running')
          local data = wait('app:web', 'running')
-         local web = assert(process.registry.lookup('web'))
+         local web = up('web')
          io.print('up', data.status, data.desired, data.details, data.retry_count)
          io.print('times', data.started_at > 1.7e9, data.last_update >= data.started_at)
 
@@ -252,7 +258,7 @@ fn programs_start_stop_and_watch_services() {
          local data = wait('app:web', 'failed')
          io.print('down', data.status, data.desired, data.retry_count, tostring(data.details))
          io.print('again', wait('app:web', 'starting').details, wait('app:web', 'running').status)
-         io.print('another process', process.registry.lookup('web') ~= web)
+         io.print('another process', up('web') ~= web)
 
          send('service.stop', 'app:nobody')
          send('service.stop', 'app:db')
@@ -287,12 +293,12 @@ fn services_follow_the_registry() {
          end
          apply(function(c) c:create(entry('new', 'first', {auto_start = true})) end)
          wait('app:new', 'running')
-         local first = process.registry.lookup('first')
+         local first = up('first')
          apply(function(c) c:update(entry('new', 'second', {auto_start = true})) end)
          io.print('as it was', process.registry.lookup('first') == first)
          assert(process.terminate(first))
          wait('app:new', 'failed') wait('app:new', 'running')
-         io.print('changed', process.registry.lookup('first'), process.registry.lookup('second') ~= nil)
+         io.print('changed', process.registry.lookup('first'), up('second') ~= nil)
 
          local _, err = apply(function(c) c:update(entry('new', 'x', {stop_timeout = 'soon'})) end)
          io.print('refused', err ~= nil)
@@ -327,7 +333,7 @@ fn what_does_not_stop_is_ended() {
         &entries,
         "send('service.start', 'app:db')
          wait('app:db', 'running')
-         local pid = process.registry.lookup('db')
+         local pid = up('db')
          process.monitor(pid)
          send('service.stop', 'app:db')
          local data = wait('app:db', 'failed')
@@ -391,7 +397,7 @@ fn a_host_changes_in_place() {
         MANUAL,
         "send('service.start', 'app:db')
          wait('app:db', 'running')
-         local db = process.registry.lookup('db')
+         local db = up('db')
          local function update(data)
            local changes = registry.snapshot():changes()
            changes:update({id = 'app:processes', kind = 'process.host', data = data})

@@ -99,12 +99,18 @@ fn target(args: &RunArgs) -> Result<(Target, Vec<String>)> {
 
 impl Job {
     fn run(&self) -> Result<ExitCode> {
-        let entries = self.entries().inspect_err(|error| self.log_failure(error))?;
+        let (lock, entries) = self.entries().inspect_err(|error| self.log_failure(error))?;
         if matches!(&self.target, Target::Command(name) if name == "list") {
             list_commands(&entries);
             return Ok(ExitCode::Success);
         }
-        let options = options(&self.args, &self.configuration.config, &self.logger);
+        let overrides = &self.args.overrides.overrides;
+        let expander = entries::expander(lock, &self.configuration, overrides)
+            .inspect_err(|error| self.log_failure(error))?;
+        let options = Options {
+            expansion: Some(Arc::new(expander)),
+            ..options(&self.args, &self.configuration.config, &self.logger)
+        };
         let system = System::boot(options).inspect_err(|error| self.log_failure(error))?;
         let shutdown = Arc::new(Shutdown::default());
         let session = match self.start(&system, entries, &shutdown) {
@@ -190,20 +196,23 @@ impl Job {
         self.logger.info("stopped", []);
     }
 
-    /// The entries of the project. Without a lock file there are none, unless one of them is wanted.
-    fn entries(&self) -> Result<Vec<Entry>> {
-        let lock = match LockFile::read(Path::new(FILE_NAME)) {
+    /// The lock file and the entries of the project. Without a lock file there are none, unless one of
+    /// them is wanted.
+    fn entries(&self) -> Result<(LockFile, Vec<Entry>)> {
+        let path = Path::new(FILE_NAME);
+        let lock = match LockFile::read(path) {
             Err(error)
                 if *error.kind() == Kind::NotFound && matches!(self.target, Target::Nothing) =>
             {
                 self.logger.info("no lock file found, starting with empty registry", []);
-                return Ok(Vec::new());
+                return Ok((LockFile::new(path), Vec::new()));
             }
             read => read?,
         };
         let overrides = &self.args.overrides.overrides;
         let began = Instant::now();
-        let prepared = entries::load(lock, &self.configuration, overrides, self.is_console)?;
+        let prepared =
+            entries::load(lock.clone(), &self.configuration, overrides, self.is_console)?;
         let fields = [
             ("entries", Value::Int(prepared.entries.len() as i64)),
             ("took", format!("{:.1?}", began.elapsed()).into()),
@@ -212,7 +221,7 @@ impl Job {
         for warning in &prepared.warnings {
             self.logger.warn(warning, []);
         }
-        Ok(prepared.entries)
+        Ok((lock, prepared.entries))
     }
 
     fn log_failure(&self, error: &Error) {
@@ -324,6 +333,7 @@ fn options(args: &RunArgs, config: &Config, logger: &Logger) -> Options {
         logger: logger.clone(),
         clock: Clock::real(),
         config: Arc::new(config.clone()),
+        expansion: None,
     }
 }
 

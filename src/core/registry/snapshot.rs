@@ -25,7 +25,6 @@ impl Snapshot {
         self.state.get(id).cloned()
     }
 
-    /// Counts namespace by namespace: cheap, not free.
     pub fn len(&self) -> usize {
         self.state.len()
     }
@@ -63,8 +62,14 @@ impl Snapshot {
         found
     }
 
-    /// The entries for which every condition holds, sorted by id.
+    /// The entries for which every condition holds, sorted by id. Looks at all entries, unless the
+    /// query names a namespace or an id.
     pub fn find(&self, query: &Query) -> Vec<Arc<Entry>> {
-        self.entries().filter(|entry| query.matches(entry)).cloned().collect()
+        let matching = |entry: &&Arc<Entry>| query.matches(entry);
+        match (query.id(), query.namespace()) {
+            (Some(id), _) => self.state.get(&id).into_iter().filter(matching).cloned().collect(),
+            (None, Some(ns)) => self.namespace(ns).filter(matching).cloned().collect(),
+            (None, None) => self.entries().filter(matching).cloned().collect(),
+        }
     }
 }
