@@ -4,14 +4,17 @@
 //! processes in one VM where the placement allows it, and with a VM for each process, so that what
 //! crosses between VMs is held to the same rules.
 
+use std::sync::Arc;
 use std::time::Duration;
 
 use wippy::app::node::{Node, Options};
 use wippy::core::pid::{HostId, Pid};
+use wippy::core::relay::Exit;
 use wippy::core::scheduler::Options as SchedulerOptions;
 use wippy::infra::error::{Error, Kind};
 use wippy::infra::transcoder::Value;
 use wippy::system::host::{Host, HostKind};
+use wippy::system::lifecycle::{Handler, Started};
 
 /// A safety net, not a measure.
 const LONG: Duration = Duration::from_secs(60);
@@ -622,4 +625,47 @@ fn a_thread_of_the_program_talks_with_processes() {
     assert_eq!(*gone.kind(), Kind::NotFound);
     drop(endpoint);
     node.endpoint("test:outside").expect("free again");
+}
+
+/// A lifecycle handler that refuses a process undoes its start: nobody has seen it, nothing is left.
+#[test]
+fn a_refused_start_leaves_nothing() {
+    struct Guard;
+
+    impl Handler for Guard {
+        fn on_start(&self, process: &Started<'_>) -> Result<(), Error> {
+            match process.source.name() {
+                "unwanted" => Err(Error::invalid("no entry")),
+                _ => Ok(()),
+            }
+        }
+
+        fn on_complete(&self, process: &Started<'_>, _: &Exit) {
+            assert_ne!(process.source.name(), "unwanted", "it never was");
+        }
+    }
+
+    let node = Node::start(Options::default()).expect("starts");
+    node.kernel.lifecycle.register("guard", Arc::new(Guard));
+    for (host, isolated) in [("app:shared", false), ("app:cells", true)] {
+        node.add_host(host, HostKind::Processes, isolated).expect("new");
+        node.define("app:unwanted", "return { main = function() error('it ran') end }")
+            .expect("compiles");
+        let main = format!(
+            "return {{ main = function()
+                for _, spawn in {{process.spawn_monitored, process.spawn_linked}} do
+                    local pid, err = spawn('app:unwanted', '{host}')
+                    assert(pid == nil and tostring(err):find('no entry'), tostring(err))
+                end
+                local events, timeout = process.events(), require('time').after('20ms')
+                local got = channel.select {{ events:case_receive(), timeout:case_receive() }}
+                assert(got.channel == timeout, 'an event of a process that never was')
+                return 'fine'
+            end }}"
+        );
+        node.define("app:main", &main).expect("compiles");
+        let (_, ended) = node.spawn("app:main", host, &[]).expect("starts");
+        assert_eq!(ended.wait(LONG), Ok("fine".into()));
+        assert!(node.kernel.table().is_empty());
+    }
 }

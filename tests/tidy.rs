@@ -221,3 +221,19 @@ fn the_map_shows_the_country() {
         assert!(folders.iter().any(|shown| shown == folder), "{folder:?} is not on the map");
     }
 }
+
+/// Where ARCHITECTURE.md says where something is, it is there: paths between backticks, below `src/`.
+#[test]
+fn the_page_row_by_row_names_what_is_there() {
+    let root = Path::new(env!("CARGO_MANIFEST_DIR"));
+    let page = fs::read_to_string(root.join("ARCHITECTURE.md")).expect("a page");
+    let rows = page.split("## The architecture page, row by row").nth(1);
+    let rows = rows.and_then(|rest| rest.split("\n## ").next()).expect("a chapter about the page");
+    let quoted = rows.split('`').skip(1).step_by(2);
+    let mut paths = 0;
+    for path in quoted.filter(|text| LAYERS.iter().any(|l| text.starts_with(&format!("{l}/")))) {
+        assert!(root.join("src").join(path).exists(), "no src/{path}");
+        paths += 1;
+    }
+    assert!(paths > 80, "{paths} paths: has the chapter changed its form?");
+}

@@ -162,3 +162,54 @@ impl Service for HostService {
         self.host.stopped();
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::core::registry::EntryId;
+
+    fn entry(host: &[(&str, Value)]) -> Entry {
+        let host = host.iter().map(|(key, value)| ((*key).to_owned(), value.clone())).collect();
+        Entry {
+            id: EntryId::parse("app:host"),
+            kind: "process.host".into(),
+            meta: Default::default(),
+            data: Value::from([("host", Value::Map(host))]),
+        }
+    }
+
+    #[track_caller]
+    fn check(host: &[(&str, Value)], settings: Settings) {
+        assert_eq!(decode(&entry(host)), Ok(settings));
+    }
+
+    #[test]
+    fn settings_are_decoded() {
+        let usual = Settings::default();
+        check(&[], usual.clone());
+        check(&[("max_processes", Value::Int(7)), ("workers", Value::Int(0))], usual.clone());
+        check(&[("isolated", Value::Bool(true))], Settings { isolated: true, ..usual.clone() });
+        let queue_sizes = [Some(9), None];
+        check(&[("queue_size", Value::Int(9))], Settings { queue_sizes, ..usual.clone() });
+        for (size, bytes) in [(Value::from("2M"), 2 << 20), (Value::Int(4096), 4096)] {
+            check(
+                &[("memory_limit", size)],
+                Settings { memory_limit: Some(bytes), ..usual.clone() },
+            );
+        }
+        check(&[("memory_limit", Value::Int(0))], usual);
+    }
+
+    #[test]
+    fn bad_settings_are_refused() {
+        for (field, value, message) in [
+            ("workers", Value::Int(-1), "workers must be greater than 0"),
+            ("queue_size", Value::Int(-1), "queue size must be greater than 0"),
+            ("local_queue_size", Value::Int(-1), "local queue size must be greater than 0"),
+            ("memory_limit", Value::from("lots"), "memory limit is not a size"),
+        ] {
+            let error = decode(&entry(&[(field, value)])).expect_err("refused");
+            assert_eq!((error.kind(), error.message()), (&Kind::Invalid, message));
+        }
+    }
+}

@@ -199,7 +199,7 @@ fn a_host_is_started_for_its_service() {
 }
 
 /// A project whose `app:cli` watches services; `body` may `wait(service, status)` for the data of a
-/// change, and `send(kind, service)`.
+/// change, `send(kind, service)`, and wait for a [`NAMED_JOB`] to be `up(name)`.
 fn watched(entries: &str, body: &str) -> Project {
     let project = Project::with_entries(&format!("{CLI}{entries}"));
     project.write(
@@ -216,7 +216,12 @@ fn watched(entries: &str, body: &str) -> Project {
                end
              end
              local function send(kind, service) assert(events.send('supervisor', kind, service)) end
+             local function up(name)
+               repeat local said = process.inbox():receive():payload():data() until said == name
+               return assert(process.registry.lookup(name))
+             end
              local function main()
+               assert(process.registry.register('cli'))
                states = assert(events.subscribe('supervisor', 'state.*')):channel()
                {body}
              end
@@ -234,6 +239,7 @@ const MANUAL: &str = "  - {name: job, kind: process.lua, source: file://job.lua}
 
 const NAMED_JOB: &str = "return { main = function(name)
     assert(process.registry.register(name))
+    process.send('cli', 'up', name)
     process.events():receive()
 end }";
 
@@ -244,7 +250,7 @@ fn programs_start_stop_and_watch_services() {
         "send('service.start', 'app:web')
          wait('app:db', 'running')
          local data = wait('app:web', 'running')
-         local web = assert(process.registry.lookup('web'))
+         local web = up('web')
          io.print('up', data.status, data.desired, data.details, data.retry_count)
          io.print('times', data.started_at > 1.7e9, data.last_update >= data.started_at)
 
@@ -252,7 +258,7 @@ fn programs_start_stop_and_watch_services() {
          local data = wait('app:web', 'failed')
          io.print('down', data.status, data.desired, data.retry_count, tostring(data.details))
          io.print('again', wait('app:web', 'starting').details, wait('app:web', 'running').status)
-         io.print('another process', process.registry.lookup('web') ~= web)
+         io.print('another process', up('web') ~= web)
 
          send('service.stop', 'app:nobody')
          send('service.stop', 'app:db')
@@ -287,12 +293,12 @@ fn services_follow_the_registry() {
          end
          apply(function(c) c:create(entry('new', 'first', {auto_start = true})) end)
          wait('app:new', 'running')
-         local first = process.registry.lookup('first')
+         local first = up('first')
          apply(function(c) c:update(entry('new', 'second', {auto_start = true})) end)
          io.print('as it was', process.registry.lookup('first') == first)
          assert(process.terminate(first))
          wait('app:new', 'failed') wait('app:new', 'running')
-         io.print('changed', process.registry.lookup('first'), process.registry.lookup('second') ~= nil)
+         io.print('changed', process.registry.lookup('first'), up('second') ~= nil)
 
          local _, err = apply(function(c) c:update(entry('new', 'x', {stop_timeout = 'soon'})) end)
          io.print('refused', err ~= nil)
@@ -327,7 +333,7 @@ fn what_does_not_stop_is_ended() {
         &entries,
         "send('service.start', 'app:db')
          wait('app:db', 'running')
-         local pid = process.registry.lookup('db')
+         local pid = up('db')
          process.monitor(pid)
          send('service.stop', 'app:db')
          local data = wait('app:db', 'failed')
@@ -381,6 +387,53 @@ stopped\tapp:job\tapp:processes\tnil\tprocess terminated
 true
 started\tapp:job\tapp:processes\tnil\tnil
 stopped\tapp:job\tapp:processes\tnil\tnil
+";
+    assert_eq!(ended.stdout, wanted, "{}", ended.stderr);
+}
+
+#[test]
+fn a_host_changes_in_place() {
+    let project = watched(
+        MANUAL,
+        "send('service.start', 'app:db')
+         wait('app:db', 'running')
+         local db = up('db')
+         local function update(data)
+           local changes = registry.snapshot():changes()
+           changes:update({id = 'app:processes', kind = 'process.host', data = data})
+           local version, err = changes:apply()
+           io.print(version ~= nil, err and tostring(err):match('app:processes: (.*)$'))
+         end
+         local lifecycle = {auto_start = true}
+         update({lifecycle = lifecycle, host = {isolated = true, workers = 3, memory_limit = '1M'}})
+         update({lifecycle = lifecycle, host = {queue_size = 9}})
+         update({lifecycle = {auto_start = false}})
+         update({lifecycle = lifecycle, host = {workers = -1}})
+         io.print('same process', process.registry.lookup('db') == db)
+         local hungry = process.spawn_monitored('app:hungry', 'app:processes')
+         io.print(tostring(process.events():receive().result.error))",
+    );
+    project.edit(
+        "src/_index.yaml",
+        "  - {name: job, kind: process.lua, source: file://job.lua}",
+        "  - {name: job, kind: process.lua, source: file://job.lua}
+  - {name: hungry, kind: process.lua, source: file://hungry.lua}",
+    );
+    project.write(
+        "src/hungry.lua",
+        "return { main = function()
+            local kept = {}
+            for i = 1, 1e6 do kept[i] = {i} end
+        end }",
+    );
+    project.write("src/job.lua", NAMED_JOB);
+    let ended = project.run("run -x app:cli").exits(0);
+    let wanted = "true\tnil
+false\tqueue sizes of a host cannot be changed while it is there
+false\tlifecycle of a host cannot be changed while it is there
+false\tworkers must be greater than 0
+same process\ttrue
+memory limit exceeded
 ";
     assert_eq!(ended.stdout, wanted, "{}", ended.stderr);
 }

@@ -4,7 +4,7 @@
 use std::io::{self, Write};
 use std::time::Duration;
 
-use crossbeam_channel::{Receiver, Sender, unbounded};
+use std::sync::mpsc::{Receiver, Sender, channel};
 
 use super::*;
 use crate::core::registry::{Changeset, Entry, Listener, Settings};
@@ -133,7 +133,7 @@ impl World {
         let logger = Logger::start_on(Mode::Default, LogSettings::default(), out).unwrap();
         let roster = Arc::new(Roster::new(supervisor.clone(), &registry, logger.clone()));
         registry.register_observer("**", roster.clone());
-        let (sender, lines) = unbounded();
+        let (sender, lines) = channel();
         let on_update = Mutex::default();
         let kind = Arc::new(ServiceKind { roster: roster.clone(), lines: sender, on_update });
         registry.register_listener("service", kind.clone());
@@ -284,7 +284,7 @@ fn a_service_that_a_transaction_brings_and_takes_again_never_was() {
     world.check("effect web; start web");
     let roster = world.roster.clone();
     *world.kind.on_update.lock() = Some(Box::new(move || {
-        let service = || Arc::new(Obedient { name: "brief".into(), lines: unbounded().0 });
+        let service = || Arc::new(Obedient { name: "brief".into(), lines: channel().0 });
         roster.enrol(id("brief"), service(), LifecycleOptions::default()).unwrap();
         roster.withdraw(&id("brief")).unwrap();
     }));
@@ -297,7 +297,7 @@ fn a_service_that_a_transaction_brings_and_takes_again_never_was() {
 fn services_come_and_go_with_entries_only() {
     let world = World::new(&["web"]);
     world.check("effect web");
-    let service = Arc::new(Obedient { name: "x".into(), lines: unbounded().0 });
+    let service = Arc::new(Obedient { name: "x".into(), lines: channel().0 });
     let errors = [
         world.roster.enrol(id("x"), service, LifecycleOptions::default()),
         world.roster.withdraw(&id("web")),

@@ -192,12 +192,7 @@ impl Rig {
         assert!(registered.get().unwrap().into_result().is_ok());
     }
 
-    fn register(
-        &mut self,
-        name: &str,
-        options: LifecycleOptions,
-        references: Vec<EntryId>,
-    ) -> Completion {
+    fn enrolment(&mut self, name: &str, options: LifecycleOptions) -> Enrolment {
         let actor = Arc::new(Actor {
             name: name.to_owned(),
             world: self.world.clone(),
@@ -206,7 +201,16 @@ impl Rig {
             events: Mutex::default(),
         });
         self.actors.insert(name.to_owned(), Arc::clone(&actor));
-        let enrolment = Enrolment { id: id(name), service: actor, options };
+        Enrolment { id: id(name), service: actor, options }
+    }
+
+    fn register(
+        &mut self,
+        name: &str,
+        options: LifecycleOptions,
+        references: Vec<EntryId>,
+    ) -> Completion {
+        let enrolment = self.enrolment(name, options);
         let references = BTreeMap::from([(id(name), references)]);
         self.change(Changes { enrol: vec![enrolment], references, ..Changes::default() })
     }
@@ -234,6 +238,11 @@ impl Rig {
     fn start(&mut self, name: &str) -> Completion {
         let ids = vec![id(name)];
         self.request(|promise| Input::Start { ids, patience: Patience::Full, promise })
+    }
+
+    fn begin(&mut self, name: &str) -> Completion {
+        let ids = vec![id(name)];
+        self.request(|promise| Input::Start { ids, patience: Patience::None, promise })
     }
 
     fn start_many(&mut self, names: &str) -> Completion {
