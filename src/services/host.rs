@@ -35,13 +35,13 @@ impl Listener for HostListener {
             "terminal.host" => HostKind::Terminal,
             _ => HostKind::Processes,
         };
-        let (isolated, memory_limit) = match (kind, entry.data.is_nil()) {
+        let Settings { isolated, memory_limit, .. } = match (kind, entry.data.is_nil()) {
             (HostKind::Processes, false) => decode_host(entry)?,
             (HostKind::Terminal, false) => {
                 Fields::new(entry)?.opt_bool("hide_logs")?;
-                (false, None)
+                Settings::default()
             }
-            (_, true) => (false, None),
+            (_, true) => Settings::default(),
         };
         let options = lifecycle(entry)?;
         let host = Host::new(HostId::intern(&entry.id.to_string()), kind, isolated);
@@ -57,9 +57,30 @@ impl Listener for HostListener {
         Ok(())
     }
 
+    /// A host of processes keeps them: what can change applies to those to come.
     fn update(&self, old: &Entry, new: &Entry) -> Result<()> {
-        self.delete(old)?;
-        self.add(new)
+        if new.kind != "process.host" || old.kind != new.kind {
+            self.delete(old)?;
+            return self.add(new);
+        }
+        let read = |entry: &Entry| match entry.data.is_nil() {
+            true => Ok(Settings::default()),
+            false => decode_host(entry),
+        };
+        let (before, after) = (read(old)?, read(new)?);
+        for (name, changed) in [
+            ("host.queue_size", before.queue_size != after.queue_size),
+            ("host.local_queue_size", before.local_queue_size != after.local_queue_size),
+            ("lifecycle", lifecycle(old)? != lifecycle(new)?),
+        ] {
+            if changed {
+                return Err(Error::invalid(format!("{name} of a live host cannot be changed")));
+            }
+        }
+        let host = self.kernel.hosts.get(&new.id.to_string())?;
+        let changed = host.changed(after.isolated, after.memory_limit);
+        self.kernel.hosts.insert(Arc::new(changed));
+        Ok(())
     }
 
     fn delete(&self, entry: &Entry) -> Result<()> {
@@ -69,21 +90,34 @@ impl Listener for HostListener {
     }
 }
 
-/// Checks the `host:` section; tells whether each process gets a VM to itself, and how many bytes it
-/// may hold.
+/// The `host:` section.
+#[derive(Clone, Debug, Default, PartialEq)]
+struct Settings {
+    /// Each process gets a VM to itself.
+    isolated: bool,
+    /// Bytes that each process may hold.
+    memory_limit: Option<usize>,
+    /// Not written is the same as 0.
+    queue_size: i64,
+    local_queue_size: i64,
+}
+
+/// Checks the `host:` section.
 ///
 /// Sizes of queues and the number of workers are hints that this runtime does not need: its workers
 /// serve all hosts, its queues grow.
-fn decode_host(entry: &Entry) -> Result<(bool, Option<usize>)> {
+fn decode_host(entry: &Entry) -> Result<Settings> {
     let Some(host) = Fields::new(entry)?.opt_fields("host")? else {
-        return Ok((false, None));
+        return Ok(Settings::default());
     };
-    for (field, what) in [
+    let mut sizes = [0; 3];
+    for (size, (field, what)) in sizes.iter_mut().zip([
         ("workers", "workers"),
         ("queue_size", "queue size"),
         ("local_queue_size", "local queue size"),
-    ] {
-        if host.opt_int(field)?.is_some_and(|n| n < 0) {
+    ]) {
+        *size = host.opt_int(field)?.unwrap_or(0);
+        if *size < 0 {
             return Err(Error::invalid(format!("{what} must be greater than 0")));
         }
     }
@@ -94,7 +128,9 @@ fn decode_host(entry: &Entry) -> Result<(bool, Option<usize>)> {
         Some(_) => Some(None),
     };
     let limit = limit.map(|read| read.ok_or_else(|| Error::invalid("memory limit is not a size")));
-    Ok((host.opt_bool("isolated")?.unwrap_or(false), limit.transpose()?))
+    let [_, queue_size, local_queue_size] = sizes;
+    let isolated = host.opt_bool("isolated")?.unwrap_or(false);
+    Ok(Settings { isolated, memory_limit: limit.transpose()?, queue_size, local_queue_size })
 }
 
 /// A host as the supervisor runs it.

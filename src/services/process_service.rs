@@ -14,6 +14,7 @@ use crate::infra::error::{Error, Result};
 use crate::infra::transcoder::Value;
 use crate::infra::transcoder::wire::Wire;
 use crate::services::host::lifecycle;
+use crate::services::security::Identity;
 use crate::system::kernel::{Kernel, RootSpawn, terminated};
 use crate::system::supervisor::{Service, ServiceEvents, Supervisor};
 
@@ -58,10 +59,12 @@ impl Listener for ProcessServiceListener {
     fn add(&self, entry: &Entry) -> Result<()> {
         let settings = decode(entry)?;
         let options = lifecycle(entry)?;
+        let identity = Identity::decode(&options.security)?;
         // The service needs its host to run first.
         let needs = vec![settings.host.clone()];
         let service = Arc::new(ProcessService {
             settings,
+            identity,
             kernel: self.kernel.clone(),
             child: Arc::default(),
         });
@@ -82,6 +85,7 @@ impl Listener for ProcessServiceListener {
 
 struct ProcessService {
     settings: Settings,
+    identity: Option<Identity>,
     kernel: Arc<Kernel>,
     child: Arc<Mutex<Child>>,
 }
@@ -119,7 +123,7 @@ impl Service for ProcessService {
             source: process.clone(),
             host: self.settings.host.to_string(),
             args: Wire::of(&self.settings.input),
-            frame: None,
+            frame: self.identity.as_ref().and_then(|it| it.frame(&self.kernel.security)),
             terminal: None,
             on_end: Some(on_end),
         };

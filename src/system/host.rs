@@ -48,6 +48,12 @@ pub struct Host {
     /// Bytes of Lua memory that each process may hold. Limits are kept by VM, so a process with one
     /// has a VM to itself.
     pub memory_limit: Option<usize>,
+    life: Arc<Life>,
+}
+
+/// What stays when the settings of a host change.
+#[derive(Default)]
+struct Life {
     state: AtomicU8,
     /// Processes on it, those being started included. Counted apart for each group of VMs, so that
     /// workers that spawn at the same time do not share a cache line; a process is counted in and
@@ -59,15 +65,7 @@ pub struct Host {
 
 impl Host {
     pub fn new(id: HostId, kind: HostKind, isolated: bool) -> Host {
-        Host {
-            id,
-            kind,
-            isolated,
-            memory_limit: None,
-            state: AtomicU8::new(STOPPED),
-            live: Default::default(),
-            emptied: Mutex::new(None),
-        }
+        Host { id, kind, isolated, memory_limit: None, life: Arc::default() }
     }
 
     /// The same host with a limit for each of its processes, in bytes.
@@ -76,37 +74,44 @@ impl Host {
         Host { memory_limit: limit, isolated, ..self }
     }
 
+    /// The host with other settings for processes to come; those that live on it count on.
+    pub fn changed(&self, isolated: bool, memory_limit: Option<usize>) -> Host {
+        let Host { id, kind, ref life, .. } = *self;
+        let host = Host { id, kind, isolated, memory_limit: None, life: life.clone() };
+        host.with_memory_limit(memory_limit)
+    }
+
     pub fn run(&self) {
-        self.state.store(RUNNING, Ordering::SeqCst);
+        self.life.state.store(RUNNING, Ordering::SeqCst);
     }
 
     /// No new processes from here on. `then` is called once the last one has ended, at once if
     /// there is none.
     pub fn stop(&self, then: Box<dyn FnOnce() + Send>) {
-        *self.emptied.lock() = Some(then);
-        self.state.store(STOPPING, Ordering::SeqCst);
+        *self.life.emptied.lock() = Some(then);
+        self.life.state.store(STOPPING, Ordering::SeqCst);
         self.check_empty();
     }
 
     pub fn stopped(&self) {
-        self.state.store(STOPPED, Ordering::SeqCst);
+        self.life.state.store(STOPPED, Ordering::SeqCst);
     }
 
     pub fn is_running(&self) -> bool {
-        self.state.load(Ordering::SeqCst) == RUNNING
+        self.life.state.load(Ordering::SeqCst) == RUNNING
     }
 
     /// Exact once the host is stopping; before that, a count of moving things.
     pub fn live(&self) -> usize {
         // From the outside inwards, as processes move: none is missed.
-        self.live.iter().map(|seat| seat.0.load(Ordering::SeqCst)).sum()
+        self.life.live.iter().map(|seat| seat.0.load(Ordering::SeqCst)).sum()
     }
 
     /// Counts a process in that is about to be started.
     pub fn enter(&self, seat: Seat) -> Result<()> {
-        self.live[seat.0].0.fetch_add(1, Ordering::SeqCst);
+        self.life.live[seat.0].0.fetch_add(1, Ordering::SeqCst);
         // Counted first, so that a stop that begins now waits for it or refuses it here.
-        let problem = match self.state.load(Ordering::SeqCst) {
+        let problem = match self.life.state.load(Ordering::SeqCst) {
             RUNNING => return Ok(()),
             STOPPING => "host is shutting down",
             _ => "host is not running",
@@ -117,14 +122,14 @@ impl Host {
 
     /// A process that was counted in outside has come to its VM.
     pub fn move_in(&self, seat: Seat) {
-        self.live[seat.0].0.fetch_add(1, Ordering::SeqCst);
-        self.live[Seat::OUTSIDE.0].0.fetch_sub(1, Ordering::SeqCst);
+        self.life.live[seat.0].0.fetch_add(1, Ordering::SeqCst);
+        self.life.live[Seat::OUTSIDE.0].0.fetch_sub(1, Ordering::SeqCst);
     }
 
     /// A process has ended, or did not come to be.
     pub fn leave(&self, seat: Seat) {
-        if self.live[seat.0].0.fetch_sub(1, Ordering::SeqCst) == 1
-            && self.state.load(Ordering::SeqCst) == STOPPING
+        if self.life.live[seat.0].0.fetch_sub(1, Ordering::SeqCst) == 1
+            && self.life.state.load(Ordering::SeqCst) == STOPPING
         {
             self.check_empty();
         }
@@ -132,7 +137,7 @@ impl Host {
 
     fn check_empty(&self) {
         if self.live() == 0
-            && let Some(then) = self.emptied.lock().take()
+            && let Some(then) = self.life.emptied.lock().take()
         {
             then();
         }
