@@ -7,9 +7,9 @@
 use std::time::Duration;
 
 use wippy::app::node::{Node, Options};
-use wippy::core::pid::HostId;
+use wippy::core::pid::{HostId, Pid};
 use wippy::core::scheduler::Options as SchedulerOptions;
-use wippy::infra::error::Error;
+use wippy::infra::error::{Error, Kind};
 use wippy::infra::transcoder::Value;
 use wippy::system::host::{Host, HostKind};
 
@@ -581,4 +581,45 @@ fn a_process_over_its_memory_limit_ends_alone() {
     assert_eq!(refused.expect_err("too much").message(), "memory limit exceeded");
     node.send(neighbour.0, "end", &[]).expect("lives");
     assert_eq!(neighbour.1.wait(LONG), Ok(Value::from("alive")));
+}
+
+#[test]
+fn a_thread_of_the_program_talks_with_processes() {
+    let scheduler = SchedulerOptions { workers: 2, ..SchedulerOptions::default() };
+    let node = Node::start(Options { scheduler, ..Options::default() }).expect("starts");
+    node.add_host("app:host", HostKind::Processes, false).expect("a free name");
+    node.define(
+        "test:upper",
+        r#"local function main()
+             while true do
+               local message = process.inbox():receive()
+               local n, text = message:payload()[1]:data(), message:payload()[2]:data()
+               process.send(message:from(), "answer", n, text:upper())
+             end
+           end
+           return { main = main }"#,
+    )
+    .expect("compiles");
+    let endpoint = node.endpoint("test:outside").expect("a free name");
+    assert!(node.endpoint("test:outside").is_err(), "two of one name");
+    let (pid, _ended) = node.spawn("test:upper", "app:host", &[]).expect("starts");
+    for n in 0..5_000 {
+        let values = [Value::Int(n), "text".into()];
+        endpoint.send(pid, "question", &values, LONG).expect("it lives");
+    }
+    for n in 0..5_000 {
+        let answer = endpoint.receive(LONG).expect("an answer");
+        assert_eq!((answer.from, answer.topic.as_str()), (pid, "answer"));
+        assert_eq!(answer.values, [Value::Int(n), "TEXT".into()]);
+    }
+    node.kernel.kill(Pid::NONE, pid, Error::internal("enough")).expect("it lives");
+    let gone = loop {
+        match endpoint.send(pid, "question", &[], LONG) {
+            Ok(()) => std::thread::yield_now(),
+            Err(error) => break error,
+        }
+    };
+    assert_eq!(*gone.kind(), Kind::NotFound);
+    drop(endpoint);
+    node.endpoint("test:outside").expect("free again");
 }

@@ -6,9 +6,9 @@
 //! | dispatcher | pidgen | `Dispatcher` |
 //! | terminal | dispatcher | handlers of the commands that read from terminals |
 //! | events | dispatcher | handlers of the commands of the event bus |
-//! | registry | dispatcher | `Registry`, history in memory |
+//! | registry | dispatcher | `Registry`, its history |
 //! | finder | registry | `Finder` |
-//! | supervisor | registry | `Supervisor`, its events and log lines |
+//! | supervisor | registry | `Supervisor`, its events and log lines; `Roster` |
 //! | topology | supervisor | `Topology` |
 //! | lifecycle | topology | `Lifecycle`, with the events of processes |
 //! | factory | lifecycle | `Factory` |
@@ -20,8 +20,10 @@
 use std::sync::{Arc, OnceLock, Weak};
 
 use crate::app::infrastructure::{CONFIG, Infrastructure, LOGGER, MAILBOX, RELAY, TABLE};
+use crate::app::registry_settings;
 use crate::core::blocking::Pool;
 use crate::core::dispatcher::Dispatcher;
+use crate::core::expansion::Expansion;
 use crate::core::pid::PidGen;
 use crate::core::registry::{EntryId, Publisher, Registry, Settings};
 use crate::core::relay::Exit;
@@ -45,6 +47,7 @@ use crate::system::finder::Finder;
 use crate::system::host::Hosts;
 use crate::system::kernel::Kernel;
 use crate::system::lifecycle::{Handler, Lifecycle, Started};
+use crate::system::roster::Roster;
 use crate::system::security::Security;
 use crate::system::spawn::Spawner;
 use crate::system::supervisor::{self, Supervisor};
@@ -67,7 +70,7 @@ pub fn all(infrastructure: &Infrastructure) -> Vec<Box<dyn Component>> {
         Box::new(DispatcherComponent),
         Box::new(TerminalComponent),
         Box::new(EventsComponent),
-        Box::new(RegistryComponent),
+        Box::new(RegistryComponent { expansion: infrastructure.expansion.clone() }),
         Box::new(FinderComponent),
         Box::new(SupervisorComponent { scheduler: scheduler.clone() }),
         Box::new(TopologyComponent),
@@ -140,17 +143,18 @@ component!(EventsComponent, "events", ["dispatcher"], |_, context| {
     Ok(())
 });
 
-struct RegistryComponent;
+struct RegistryComponent {
+    expansion: Option<Arc<dyn Expansion>>,
+}
 
-component!(RegistryComponent, "registry", ["dispatcher"], |_, context| {
+component!(RegistryComponent, "registry", ["dispatcher"], |this, context| {
     let bus = need(context, &EventBus::KEY)?;
     let publisher: Arc<dyn Publisher> = Arc::new(RegistryEvents { bus: (*bus).clone() });
     let config = need(context, &CONFIG)?;
-    let mut settings = Settings { publisher: Some(publisher), ..Settings::default() };
-    if let Some(kinds) = config.get_list("registry.dispatch_internal_kinds") {
-        settings.internal_kinds =
-            kinds.iter().filter_map(Value::as_str).map(str::to_owned).collect();
-    }
+    let logger = need(context, &LOGGER)?.named("registry");
+    let settings = registry_settings::read(&config, &logger)?;
+    let expansion = this.expansion.clone();
+    let settings = Settings { publisher: Some(publisher), expansion, ..settings };
     context.attach(&REGISTRY, Arc::new(Registry::new(settings)));
     Ok(())
 });
@@ -190,14 +194,33 @@ struct SupervisorComponent {
     scheduler: Handle,
 }
 
-component!(SupervisorComponent, "supervisor", ["registry"], |this, context| {
-    let bus = need(context, &EventBus::KEY)?;
-    let logger = need(context, &LOGGER)?;
-    let news = Arc::new(SupervisorNews { bus: (*bus).clone(), logger: (*logger).clone() });
-    let supervisor = Supervisor::spawn(this.scheduler.clock().clone(), news)?;
-    context.attach(&SUPERVISOR, Arc::new(supervisor));
-    Ok(())
-});
+impl Component for SupervisorComponent {
+    fn name(&self) -> &'static str {
+        "supervisor"
+    }
+
+    fn needs(&self) -> &'static [&'static str] {
+        &["registry"]
+    }
+
+    fn load(&self, context: &AppContext) -> Result<()> {
+        let bus = need(context, &EventBus::KEY)?;
+        let logger = need(context, &LOGGER)?;
+        let news = Arc::new(SupervisorNews { bus: (*bus).clone(), logger: (*logger).clone() });
+        let supervisor = Arc::new(Supervisor::spawn(self.scheduler.clock().clone(), news)?);
+        let registry = need(context, &REGISTRY)?;
+        let roster = Roster::new(supervisor.clone(), &registry, logger.named("supervisor"));
+        let roster = Arc::new(roster);
+        registry.register_observer("**", roster.clone());
+        context.attach(&SUPERVISOR, supervisor);
+        context.attach(&Roster::KEY, roster);
+        Ok(())
+    }
+
+    fn start(&self, context: &AppContext) -> Result<()> {
+        need(context, &Roster::KEY)?.listen(&*need(context, &EventBus::KEY)?)
+    }
+}
 
 /// Turns changes of services into events and log lines.
 struct SupervisorNews {
@@ -364,7 +387,7 @@ component!(HostsComponent, "hosts", ["engine"], |_, context| {
     let listener = Arc::new(HostListener {
         kernel: need(context, &Kernel::KEY)?,
         relay: need(context, &RELAY)?,
-        supervisor: need(context, &SUPERVISOR)?,
+        roster: need(context, &Roster::KEY)?,
     });
     let registry = need(context, &REGISTRY)?;
     registry.register_listener("process.host", listener.clone());
@@ -375,10 +398,8 @@ component!(HostsComponent, "hosts", ["engine"], |_, context| {
 struct ServicesComponent;
 
 component!(ServicesComponent, "services", ["hosts"], |_, context| {
-    let listener = Arc::new(ProcessServiceListener {
-        kernel: need(context, &Kernel::KEY)?,
-        supervisor: need(context, &SUPERVISOR)?,
-    });
+    let (kernel, roster) = (need(context, &Kernel::KEY)?, need(context, &Roster::KEY)?);
+    let listener = Arc::new(ProcessServiceListener::new(kernel, roster));
     need(context, &REGISTRY)?.register_listener("process.service", listener);
     Ok(())
 });

@@ -4,6 +4,7 @@ use std::path::PathBuf;
 
 pub use crate::app::config_file::Loaded as Configuration;
 use crate::app::config_file::{self, Sources};
+use crate::app::dependencies::{self, Expander};
 use crate::app::pipeline::disable::DisableRules;
 use crate::app::pipeline::link::Strictness;
 use crate::app::pipeline::{self, Plan, Prepared, overrides};
@@ -28,6 +29,16 @@ pub fn configuration(
     let files: &[PathBuf] = &global.config;
     let sources = Sources { files, profiles, defaults: &[], flags: &flags, sets, env: &env };
     config_file::load(&sources)
+}
+
+/// What the registry of a project asks for the modules of a changed dependency.
+pub fn expander(
+    lock: LockFile,
+    configuration: &Configuration,
+    override_args: &[String],
+) -> Result<Expander> {
+    let Configuration { config, dir, .. } = configuration;
+    dependencies::settings::expander(lock, config, dir, override_args)
 }
 
 /// The entries that `lock` leads to, through the pipeline. `override_args` are the arguments of

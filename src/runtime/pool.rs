@@ -6,7 +6,8 @@
 //! 1. A process whose kind has always ended quickly is started right where its parent lives.
 //! 2. Of those that may run long, the first child of a parent stays with it too: a pair that talks is
 //!    the common case. Further ones go to the next VM in turn: a parent that starts many wants them
-//!    to run at the same time.
+//!    to run at the same time. The more there are, the longer are the [runs](Spread) of siblings that
+//!    share a VM: neighbours talk to each other more than others, in rings, pipelines and groups.
 //! 3. A parent that cannot wait (in a chunk body, a metamethod) keeps its children.
 //!
 //! The figures behind the constants are in ARCHITECTURE.md.
@@ -39,25 +40,66 @@ pub struct VmPool {
     this: Weak<VmPool>,
 }
 
+/// Siblings that go to one VM in a row, at most.
+const RUN_MAX: u32 = 64;
+/// Runs for each VM before they get twice as long: no VM has an eighth more of a parent's children than
+/// another.
+const RUNS_PER_VM: u32 = 8;
+
+/// How a process spreads its children, of those that may run long.
+#[derive(Clone, Copy, Debug, Default)]
+pub struct Spread {
+    /// How many there have been.
+    children: u32,
+    /// Whose turn it was last.
+    turn: u32,
+}
+
+impl Spread {
+    /// One more child; `next` takes the next turn. Returns whose turn it is.
+    fn add(&mut self, vms: usize, next: impl FnOnce() -> usize) -> usize {
+        let level = self.children / (vms.max(1) as u32).saturating_mul(RUNS_PER_VM);
+        let run = (1 << level.max(1).ilog2()).min(RUN_MAX);
+        if self.children % run == 0 {
+            self.turn = next() as u32;
+        }
+        self.count();
+        self.turn as usize
+    }
+
+    fn count(&mut self) {
+        self.children = self.children.saturating_add(1);
+    }
+}
+
 /// What placement needs to know of a process that spawns.
-#[derive(Clone, Copy)]
-pub struct Parent {
+pub struct Parent<'a> {
     /// Number of its VM, and the processes in there.
     pub vm: usize,
     pub population: usize,
-    /// It has spawned a process before that may run long.
-    pub has_unknown_child: bool,
+    pub spread: &'a mut Spread,
     /// It can be suspended until another VM has started the child.
     pub can_wait: bool,
 }
 
-impl Parent {
+impl Parent<'_> {
     /// Does a child of `definition` stay in the VM of its parent? Asked first, because it needs no
     /// pool: most spawns end here.
-    pub fn keeps(&self, definition: &Definition) -> bool {
-        !self.can_wait
-            || ((definition.cost.habit() == Habit::Short || !self.has_unknown_child)
-                && self.population < POPULATION_MAX)
+    pub fn keeps(&mut self, definition: &Definition) -> bool {
+        if !self.can_wait {
+            return true;
+        }
+        let has_room = self.population < POPULATION_MAX;
+        match definition.cost.habit() {
+            Habit::Short => has_room,
+            Habit::MayBeLong => {
+                let first = self.spread.children == 0;
+                if first {
+                    self.spread.count();
+                }
+                first && has_room
+            }
+        }
     }
 }
 
@@ -78,37 +120,30 @@ impl VmPool {
         })
     }
 
-    /// Chooses a VM for a process of `definition`, spawned by a process if there is a `parent`.
-    pub fn place(
-        &self,
-        parent: Option<Parent>,
-        definition: &Definition,
-        isolated: bool,
-    ) -> Result<Place> {
+    /// Chooses a VM for a process; its `parent`, if it has one, has been asked whether it
+    /// [keeps](Parent::keeps) it.
+    pub fn place(&self, parent: Option<Parent<'_>>, isolated: bool) -> Result<Place> {
         if isolated {
             // In no list: it is freed with its process.
             return self.open().map(Place::There);
         }
-        if parent.is_some_and(|parent| parent.keeps(definition)) {
-            return Ok(Place::Here);
-        }
-        let next = self.next()?;
-        match parent {
-            Some(parent) if parent.vm == next.number => Ok(Place::Here),
-            _ => Ok(Place::There(next)),
-        }
+        let next_turn = || self.turn.fetch_add(1, Ordering::Relaxed);
+        let Some(parent) = parent else {
+            return self.next(next_turn()).map(Place::There);
+        };
+        let vm = self.next(parent.spread.add(self.wanted(), next_turn))?;
+        Ok(if parent.vm == vm.number { Place::Here } else { Place::There(vm) })
     }
 
     /// The next VM in turn that has room: one of the first few, so that those a burst has opened
     /// beyond them run empty; a new one while there are few or all are full.
-    fn next(&self) -> Result<Arc<VmCell>> {
+    fn next(&self, turn: usize) -> Result<Arc<VmCell>> {
         let wanted = self.wanted();
         {
             let vms = self.vms.read();
             let has_room = |vm: &&Arc<VmCell>| vm.population() < POPULATION_MAX;
             if vms.len() >= wanted {
-                let start = self.turn.fetch_add(1, Ordering::Relaxed);
-                let mut in_turn = (0..wanted).map(|i| &vms[(start + i) % wanted]);
+                let mut in_turn = (0..wanted).map(|i| &vms[turn.wrapping_add(i) % wanted]);
                 let roomy = in_turn.find(has_room);
                 if let Some(vm) = roomy.or_else(|| vms[wanted..].iter().find(has_room)) {
                     return Ok(vm.clone());
@@ -171,11 +206,7 @@ impl VmPool {
 
 impl Spawner for VmPool {
     fn spawn(&self, request: SpawnRequest, reply: SpawnReply) {
-        let placed = match request.blueprint.downcast_ref::<Definition>() {
-            Some(definition) => self.place(None, definition, request.host.isolated),
-            None => Err(crate::infra::error::Error::internal("failed to create process")),
-        };
-        match placed {
+        match self.place(None, request.host.isolated()) {
             Ok(Place::There(vm)) => self.start_in(&vm, request, reply),
             // Without a parent there is no "here".
             Ok(Place::Here) => {
@@ -185,6 +216,50 @@ impl Spawner for VmPool {
             Err(error) => {
                 request.host.leave(Seat::OUTSIDE);
                 reply(Err(error));
+            }
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// Turns of the first `children`, for so many VMs.
+    fn turns(vms: usize, children: usize) -> Vec<usize> {
+        let (mut spread, mut turn) = (Spread::default(), 0);
+        let mut next = || {
+            turn += 1;
+            turn - 1
+        };
+        (0..children).map(|_| spread.add(vms, &mut next)).collect()
+    }
+
+    #[test]
+    fn a_few_children_go_to_a_vm_each() {
+        assert_eq!(turns(4, 16), Vec::from_iter(0..16));
+        assert_eq!(turns(1, 4), Vec::from_iter(0..4));
+    }
+
+    #[test]
+    fn very_many_go_in_runs() {
+        let turns = turns(4, 10_000);
+        let changes = turns.windows(2).filter(|pair| pair[0] != pair[1]).count();
+        assert!(changes < 10_000 / 20, "{changes} changes of VM");
+        let longest = turns.chunk_by(|a, b| a == b).map(<[usize]>::len).max();
+        assert_eq!(longest, Some(RUN_MAX as usize));
+    }
+
+    #[test]
+    fn no_vm_has_much_more_than_another() {
+        for vms in [1, 2, 3, 4, 128] {
+            let turns = turns(vms, 5_000);
+            let mut held = vec![0_usize; vms];
+            for (n, turn) in turns.iter().enumerate() {
+                held[turn % vms] += 1;
+                let (least, most) = (held.iter().min().unwrap(), held.iter().max().unwrap());
+                let allowed = 1 + n / (vms * RUNS_PER_VM as usize);
+                assert!(most - least <= allowed, "{vms} VMs, {n} children: {least} to {most}");
             }
         }
     }

@@ -14,7 +14,8 @@ use crate::infra::size;
 use crate::infra::transcoder::Value;
 use crate::system::host::{Host, HostKind};
 use crate::system::kernel::Kernel;
-use crate::system::supervisor::{LifecycleOptions, Service, ServiceEvents, Supervisor};
+use crate::system::roster::Roster;
+use crate::system::supervisor::{LifecycleOptions, Service, ServiceEvents};
 
 /// The lifecycle options of an entry.
 pub fn lifecycle(entry: &Entry) -> Result<LifecycleOptions> {
@@ -26,101 +27,92 @@ pub fn lifecycle(entry: &Entry) -> Result<LifecycleOptions> {
 pub struct HostListener {
     pub kernel: Arc<Kernel>,
     pub relay: Arc<relay::Node>,
-    pub supervisor: Arc<Supervisor>,
+    pub roster: Arc<Roster>,
 }
 
 impl Listener for HostListener {
     fn add(&self, entry: &Entry) -> Result<()> {
-        let kind = match entry.kind.as_str() {
-            "terminal.host" => HostKind::Terminal,
-            _ => HostKind::Processes,
-        };
-        let Settings { isolated, memory_limit, .. } = match (kind, entry.data.is_nil()) {
-            (HostKind::Processes, false) => decode_host(entry)?,
-            (HostKind::Terminal, false) => {
-                Fields::new(entry)?.opt_bool("hide_logs")?;
-                Settings::default()
-            }
-            (_, true) => Settings::default(),
-        };
+        let settings = decode(entry)?;
         let options = lifecycle(entry)?;
-        let host = Host::new(HostId::intern(&entry.id.to_string()), kind, isolated);
-        let host = Arc::new(host.with_memory_limit(memory_limit));
+        let host = Host::new(host_id(entry), kind(entry), settings.isolated);
+        let host = Arc::new(host.with_memory_limit(settings.memory_limit));
         let service = Arc::new(HostService {
             host: host.clone(),
             kernel: self.kernel.clone(),
             relay: self.relay.clone(),
         });
-        // Known from now on, so that a spawn says "not running" rather than "not found".
-        self.kernel.hosts.insert(host);
-        self.supervisor.register(entry.id.clone(), service, options, Vec::new());
-        Ok(())
+        let hosts = self.kernel.hosts.clone();
+        // Before it runs, so that a spawn says "not running" rather than "not found".
+        self.roster.put_off(&entry.id, Box::new(move || hosts.insert(host)))?;
+        self.roster.enrol(entry.id.clone(), service, options)
     }
 
-    /// A host of processes keeps them: what can change applies to those to come.
+    /// In place: its processes go on. What cannot change that way is refused.
     fn update(&self, old: &Entry, new: &Entry) -> Result<()> {
-        if new.kind != "process.host" || old.kind != new.kind {
-            self.delete(old)?;
-            return self.add(new);
+        let (before, after) = (decode(old)?, decode(new)?);
+        if lifecycle(old)? != lifecycle(new)? {
+            return Err(Error::invalid("lifecycle of a host cannot be changed while it is there"));
         }
-        let read = |entry: &Entry| match entry.data.is_nil() {
-            true => Ok(Settings::default()),
-            false => decode_host(entry),
-        };
-        let (before, after) = (read(old)?, read(new)?);
-        for (name, changed) in [
-            ("host.queue_size", before.queue_size != after.queue_size),
-            ("host.local_queue_size", before.local_queue_size != after.local_queue_size),
-            ("lifecycle", lifecycle(old)? != lifecycle(new)?),
-        ] {
-            if changed {
-                return Err(Error::invalid(format!("{name} of a live host cannot be changed")));
+        if before.queue_sizes != after.queue_sizes {
+            return Err(Error::invalid(
+                "queue sizes of a host cannot be changed while it is there",
+            ));
+        }
+        let (hosts, id) = (self.kernel.hosts.clone(), host_id(new));
+        let configure = move || {
+            if let Ok(host) = hosts.get(id.as_str()) {
+                host.configure(after.isolated, after.memory_limit);
             }
-        }
-        let host = self.kernel.hosts.get(&new.id.to_string())?;
-        let changed = host.changed(after.isolated, after.memory_limit);
-        self.kernel.hosts.insert(Arc::new(changed));
-        Ok(())
+        };
+        self.roster.put_off(&new.id, Box::new(configure))
     }
 
     fn delete(&self, entry: &Entry) -> Result<()> {
-        self.supervisor.remove(vec![entry.id.clone()]);
-        self.kernel.hosts.remove(HostId::intern(&entry.id.to_string()));
-        Ok(())
+        let (hosts, id) = (self.kernel.hosts.clone(), host_id(entry));
+        self.roster.put_off(&entry.id, Box::new(move || hosts.remove(id)))?;
+        self.roster.withdraw(&entry.id)
     }
 }
 
-/// The `host:` section.
-#[derive(Clone, Debug, Default, PartialEq)]
+fn host_id(entry: &Entry) -> HostId {
+    HostId::intern(&entry.id.to_string())
+}
+
+fn kind(entry: &Entry) -> HostKind {
+    match entry.kind.as_str() {
+        "terminal.host" => HostKind::Terminal,
+        _ => HostKind::Processes,
+    }
+}
+
+/// What an entry of either kind says, besides its lifecycle.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
 struct Settings {
-    /// Each process gets a VM to itself.
     isolated: bool,
-    /// Bytes that each process may hold.
+    /// In bytes.
     memory_limit: Option<usize>,
-    /// Not written is the same as 0.
-    queue_size: i64,
-    local_queue_size: i64,
+    /// Hints, like the number of workers, that this runtime does not need: its workers serve all
+    /// hosts, its queues grow.
+    queue_sizes: [Option<i64>; 2],
 }
 
-/// Checks the `host:` section.
-///
-/// Sizes of queues and the number of workers are hints that this runtime does not need: its workers
-/// serve all hosts, its queues grow.
-fn decode_host(entry: &Entry) -> Result<Settings> {
-    let Some(host) = Fields::new(entry)?.opt_fields("host")? else {
+fn decode(entry: &Entry) -> Result<Settings> {
+    if entry.data.is_nil() {
         return Ok(Settings::default());
-    };
-    let mut sizes = [0; 3];
-    for (size, (field, what)) in sizes.iter_mut().zip([
-        ("workers", "workers"),
-        ("queue_size", "queue size"),
-        ("local_queue_size", "local queue size"),
-    ]) {
-        *size = host.opt_int(field)?.unwrap_or(0);
-        if *size < 0 {
-            return Err(Error::invalid(format!("{what} must be greater than 0")));
-        }
     }
+    let fields = Fields::new(entry)?;
+    if kind(entry) == HostKind::Terminal {
+        fields.opt_bool("hide_logs")?;
+        return Ok(Settings::default());
+    }
+    let Some(host) = fields.opt_fields("host")? else { return Ok(Settings::default()) };
+    let hint = |field: &str, what: &str| match host.opt_int(field)? {
+        Some(n) if n < 0 => Err(Error::invalid(format!("{what} must be greater than 0"))),
+        n => Ok(n.filter(|&n| n > 0)),
+    };
+    hint("workers", "workers")?;
+    let queue_sizes =
+        [hint("queue_size", "queue size")?, hint("local_queue_size", "local queue size")?];
     let limit = match host.value("memory_limit") {
         None | Some(Value::Nil | Value::Int(0)) => None,
         Some(Value::Int(bytes)) => Some(usize::try_from(*bytes).ok()),
@@ -128,9 +120,8 @@ fn decode_host(entry: &Entry) -> Result<Settings> {
         Some(_) => Some(None),
     };
     let limit = limit.map(|read| read.ok_or_else(|| Error::invalid("memory limit is not a size")));
-    let [_, queue_size, local_queue_size] = sizes;
     let isolated = host.opt_bool("isolated")?.unwrap_or(false);
-    Ok(Settings { isolated, memory_limit: limit.transpose()?, queue_size, local_queue_size })
+    Ok(Settings { isolated, memory_limit: limit.transpose()?, queue_sizes })
 }
 
 /// A host as the supervisor runs it.

@@ -1,7 +1,7 @@
 //! Hosts as processes see them: a name, whether it runs, how many live on it.
 
 use std::sync::Arc;
-use std::sync::atomic::{AtomicU8, AtomicU64, AtomicUsize, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU8, AtomicU64, AtomicUsize, Ordering};
 
 use fnv::FnvHashMap;
 use parking_lot::{Mutex, RwLock};
@@ -43,17 +43,10 @@ impl Seat {
 pub struct Host {
     pub id: HostId,
     pub kind: HostKind,
-    /// Each process gets a VM to itself.
-    pub isolated: bool,
-    /// Bytes of Lua memory that each process may hold. Limits are kept by VM, so a process with one
-    /// has a VM to itself.
-    pub memory_limit: Option<usize>,
-    life: Arc<Life>,
-}
-
-/// What stays when the settings of a host change.
-#[derive(Default)]
-struct Life {
+    /// Settings of processes to come. Relaxed: a spawn that races with a change may see either side.
+    isolated: AtomicBool,
+    /// 0 is no limit.
+    memory_limit: AtomicUsize,
     state: AtomicU8,
     /// Processes on it, those being started included. Counted apart for each group of VMs, so that
     /// workers that spawn at the same time do not share a cache line; a process is counted in and
@@ -65,53 +58,71 @@ struct Life {
 
 impl Host {
     pub fn new(id: HostId, kind: HostKind, isolated: bool) -> Host {
-        Host { id, kind, isolated, memory_limit: None, life: Arc::default() }
+        Host {
+            id,
+            kind,
+            isolated: AtomicBool::new(isolated),
+            memory_limit: AtomicUsize::new(0),
+            state: AtomicU8::new(STOPPED),
+            live: Default::default(),
+            emptied: Mutex::new(None),
+        }
     }
 
     /// The same host with a limit for each of its processes, in bytes.
     pub fn with_memory_limit(self, limit: Option<usize>) -> Host {
-        let isolated = self.isolated || limit.is_some();
-        Host { memory_limit: limit, isolated, ..self }
+        self.configure(self.isolated(), limit);
+        self
     }
 
-    /// The host with other settings for processes to come; those that live on it count on.
-    pub fn changed(&self, isolated: bool, memory_limit: Option<usize>) -> Host {
-        let Host { id, kind, ref life, .. } = *self;
-        let host = Host { id, kind, isolated, memory_limit: None, life: life.clone() };
-        host.with_memory_limit(memory_limit)
+    /// Changes what holds for processes started from now on; the others stay as they are.
+    pub fn configure(&self, isolated: bool, memory_limit: Option<usize>) {
+        self.isolated.store(isolated || memory_limit.is_some(), Ordering::Relaxed);
+        self.memory_limit.store(memory_limit.unwrap_or(0), Ordering::Relaxed);
+    }
+
+    /// Each process gets a VM to itself.
+    pub fn isolated(&self) -> bool {
+        self.isolated.load(Ordering::Relaxed)
+    }
+
+    /// Bytes of Lua memory that each process may hold. Limits are kept by VM, so a process with one
+    /// has a VM to itself.
+    pub fn memory_limit(&self) -> Option<usize> {
+        Some(self.memory_limit.load(Ordering::Relaxed)).filter(|&limit| limit > 0)
     }
 
     pub fn run(&self) {
-        self.life.state.store(RUNNING, Ordering::SeqCst);
+        self.state.store(RUNNING, Ordering::SeqCst);
     }
 
     /// No new processes from here on. `then` is called once the last one has ended, at once if
     /// there is none.
     pub fn stop(&self, then: Box<dyn FnOnce() + Send>) {
-        *self.life.emptied.lock() = Some(then);
-        self.life.state.store(STOPPING, Ordering::SeqCst);
+        *self.emptied.lock() = Some(then);
+        self.state.store(STOPPING, Ordering::SeqCst);
         self.check_empty();
     }
 
     pub fn stopped(&self) {
-        self.life.state.store(STOPPED, Ordering::SeqCst);
+        self.state.store(STOPPED, Ordering::SeqCst);
     }
 
     pub fn is_running(&self) -> bool {
-        self.life.state.load(Ordering::SeqCst) == RUNNING
+        self.state.load(Ordering::SeqCst) == RUNNING
     }
 
     /// Exact once the host is stopping; before that, a count of moving things.
     pub fn live(&self) -> usize {
         // From the outside inwards, as processes move: none is missed.
-        self.life.live.iter().map(|seat| seat.0.load(Ordering::SeqCst)).sum()
+        self.live.iter().map(|seat| seat.0.load(Ordering::SeqCst)).sum()
     }
 
     /// Counts a process in that is about to be started.
     pub fn enter(&self, seat: Seat) -> Result<()> {
-        self.life.live[seat.0].0.fetch_add(1, Ordering::SeqCst);
+        self.live[seat.0].0.fetch_add(1, Ordering::SeqCst);
         // Counted first, so that a stop that begins now waits for it or refuses it here.
-        let problem = match self.life.state.load(Ordering::SeqCst) {
+        let problem = match self.state.load(Ordering::SeqCst) {
             RUNNING => return Ok(()),
             STOPPING => "host is shutting down",
             _ => "host is not running",
@@ -122,14 +133,14 @@ impl Host {
 
     /// A process that was counted in outside has come to its VM.
     pub fn move_in(&self, seat: Seat) {
-        self.life.live[seat.0].0.fetch_add(1, Ordering::SeqCst);
-        self.life.live[Seat::OUTSIDE.0].0.fetch_sub(1, Ordering::SeqCst);
+        self.live[seat.0].0.fetch_add(1, Ordering::SeqCst);
+        self.live[Seat::OUTSIDE.0].0.fetch_sub(1, Ordering::SeqCst);
     }
 
     /// A process has ended, or did not come to be.
     pub fn leave(&self, seat: Seat) {
-        if self.life.live[seat.0].0.fetch_sub(1, Ordering::SeqCst) == 1
-            && self.life.state.load(Ordering::SeqCst) == STOPPING
+        if self.live[seat.0].0.fetch_sub(1, Ordering::SeqCst) == 1
+            && self.state.load(Ordering::SeqCst) == STOPPING
         {
             self.check_empty();
         }
@@ -137,7 +148,7 @@ impl Host {
 
     fn check_empty(&self) {
         if self.live() == 0
-            && let Some(then) = self.life.emptied.lock().take()
+            && let Some(then) = self.emptied.lock().take()
         {
             then();
         }

@@ -7,6 +7,7 @@ pub mod groups;
 pub mod host;
 pub mod kernel;
 pub mod lifecycle;
+pub mod roster;
 pub mod security;
 pub mod spawn;
 pub mod supervisor;

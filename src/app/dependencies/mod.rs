@@ -10,13 +10,16 @@
 //! 4. What was needed before and is not any more goes.
 //! 5. The difference to what is there becomes operations, without those the changeset has itself.
 //!
-//! [`version`] knows versions and constraints, [`vendored`] the modules on disk.
+//! [`version`] knows versions and constraints, [`vendored`] the modules on disk, [`settings`] which
+//! ones count.
 
 pub mod resolve;
+pub mod settings;
 pub mod vendored;
 pub mod version;
 
 use std::collections::{BTreeMap, BTreeSet, HashMap, HashSet};
+use std::path::PathBuf;
 use std::sync::Arc;
 
 use crate::app::dependencies::resolve::{Catalog, Need, Release, Resolution, needs_of};
@@ -35,6 +38,8 @@ use crate::infra::transcoder::Value;
 pub struct Expander {
     /// With the replacements of the workspace.
     pub lock: LockFile,
+    /// Where modules are that nothing replaces.
+    pub vendor_dir: PathBuf,
     pub overrides: Vec<Override>,
     pub disable: DisableRules,
 }
@@ -45,7 +50,7 @@ impl Expansion for Expander {
             return Ok(Vec::new());
         }
         let matches = |pattern: &str, value: &str| Pattern::parse(pattern).matches(value);
-        let catalog = Vendored::new(&self.lock, &self.disable, &matches);
+        let catalog = Vendored::new(&self.lock, &self.vendor_dir, &self.disable, &matches);
         let locked = self.lock.modules.iter();
         let locked = locked.map(|module| (module.name.clone(), module.version.clone())).collect();
         expand(before, operations, &catalog, locked, &self.overrides)

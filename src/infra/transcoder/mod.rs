@@ -2,6 +2,7 @@
 //! Lua states, and the text formats of files and logs.
 
 pub mod keys;
+pub mod msgpack;
 pub mod value;
 pub mod wire;
 

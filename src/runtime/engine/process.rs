@@ -17,6 +17,7 @@ use crate::runtime::engine::raw::{State, Type, VmPointer};
 use crate::runtime::engine::upgrade::{self, Upgrade};
 use crate::runtime::engine::vm::{NONE, VmData};
 use crate::runtime::engine::{error, wire};
+use crate::runtime::pool::Spread;
 use crate::system::frame::Frame;
 use crate::system::groups::Membership;
 use crate::system::host::HostKind;
@@ -65,8 +66,8 @@ pub struct Process {
     pub listeners: Option<Box<Listeners>>,
     /// Packages of this process that wait in its lane; made when the first does.
     pub ticket: Option<Ticket>,
-    /// It has spawned a process that nobody knew yet to be short: see `pool`.
-    pub has_unknown_child: bool,
+    /// Where its children have gone.
+    pub spread: Spread,
     /// Set when it is to leave its code while it runs.
     pub leave: Option<Leave>,
     pub extra: Option<Box<Extra>>,
@@ -115,7 +116,7 @@ impl Process {
             notices: Queue::default(),
             listeners: None,
             ticket: None,
-            has_unknown_child: false,
+            spread: Spread::default(),
             leave: None,
             extra: None,
         }
@@ -213,7 +214,7 @@ fn try_start(
     let (thread, anchor) = data.take_thread();
     data.fresh_globals(thread, spec.chunk);
 
-    if let Some(limit) = data.hosts[spec.host as usize].memory_limit {
+    if let Some(limit) = data.hosts[spec.host as usize].memory_limit() {
         data.limit_memory(limit);
     }
     let id = data.processes.insert(process);
@@ -295,7 +296,7 @@ fn publish(data: &mut VmData, id: u32, spec: &Spec, name: Option<&Arc<str>>) -> 
     if spec.monitor {
         control.watchers.push(spec.parent);
     }
-    data.kernel.topology.begin(control);
+    data.kernel.topology.begin(control)?;
     let source = &data.definition(spec.chunk).id;
     let linked = match spec.link {
         true => data.kernel.topology.link(spec.parent, pid),

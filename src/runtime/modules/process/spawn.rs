@@ -10,7 +10,7 @@ use crate::core::relay::{Exit, Outcome};
 use crate::core::vm::{Answer, VmCell};
 use crate::infra::error::{Error, Kind};
 use crate::infra::transcoder::wire::Wire;
-use crate::runtime::engine::chunk::{Definition, Habit};
+use crate::runtime::engine::chunk::Definition;
 use crate::runtime::engine::coroutine::Wait;
 use crate::runtime::engine::process::{self as engine_process, Extra, Spec};
 use crate::runtime::engine::raw::{State, VmPointer};
@@ -260,12 +260,10 @@ fn site(cx: &mut Cx, first: c_int) -> Result<Result<Site, Error>, Raise> {
         Err(error) => return Ok(Err(error)),
     };
     let process = &mut vm.processes[vm.current];
-    let has_unknown_child = process.has_unknown_child;
-    let placing = Parent { vm: number, population, has_unknown_child, can_wait };
-    process.has_unknown_child |= recipe.definition.cost.habit() != Habit::Short;
+    let mut parent = Parent { vm: number, population, spread: &mut process.spread, can_wait };
+    let kept = !recipe.host.isolated() && parent.keeps(&recipe.definition);
     if let Some(here) = recipe.here
-        && !recipe.host.isolated
-        && placing.keeps(&recipe.definition)
+        && kept
     {
         return Ok(Ok(Site::Here(here)));
     }
@@ -273,7 +271,8 @@ fn site(cx: &mut Cx, first: c_int) -> Result<Result<Site, Error>, Raise> {
     let Some(pool) = vm.pool.upgrade() else {
         return Ok(Err(Error::unavailable("the runtime is shutting down")));
     };
-    Ok(match pool.place(Some(placing), &definition, host.isolated) {
+    let place = if kept { Ok(Place::Here) } else { pool.place(Some(parent), host.isolated()) };
+    Ok(match place {
         Ok(Place::Here) => {
             let host = vm.host(&host);
             vm.chunk(&definition).map(|chunk| {

@@ -16,9 +16,9 @@ use parking_lot::Mutex;
 use super::completion::promise;
 use super::machine::{Input, Machine, Patience};
 use super::observe::{Board, Update};
-use super::service::{Registration, Service, ServiceEvents};
+use super::service::{Service, ServiceEvents};
 use super::state::Status;
-use super::{Completion, LifecycleOptions, Observer, RestartPolicy, Startup};
+use super::{Changes, Completion, Enrolment, LifecycleOptions, Observer, RestartPolicy, Startup};
 use crate::core::registry::EntryId;
 use crate::infra::clock::{Clock, Nanos};
 use crate::infra::error::{Error, Result};
@@ -206,8 +206,9 @@ impl Rig {
             events: Mutex::default(),
         });
         self.actors.insert(name.to_owned(), Arc::clone(&actor));
-        let registration = Registration { service: actor, options, references };
-        self.request(|promise| Input::Register { id: id(name), registration, promise })
+        let enrolment = Enrolment { id: id(name), service: actor, options };
+        let references = BTreeMap::from([(id(name), references)]);
+        self.change(Changes { enrol: vec![enrolment], references, ..Changes::default() })
     }
 
     fn script(&self, name: &str, runs: impl IntoIterator<Item = Run>) {
@@ -250,8 +251,12 @@ impl Rig {
     }
 
     fn remove(&mut self, names: &str) -> Completion {
-        let ids = names.split_whitespace().map(id).collect();
-        self.request(|promise| Input::Remove { ids, promise })
+        let remove = names.split_whitespace().map(id).collect();
+        self.change(Changes { remove, ..Changes::default() })
+    }
+
+    fn change(&mut self, changes: Changes) -> Completion {
+        self.request(|promise| Input::Change { changes, promise })
     }
 
     /// Takes all that can happen without time going by.
