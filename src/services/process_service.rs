@@ -73,7 +73,8 @@ impl Listener for ProcessServiceListener {
         let options = lifecycle(entry)?;
         let identity = Identity::decode(&options.security)?;
         let kernel = self.kernel.clone();
-        let service = Arc::new(ProcessService { settings, identity, kernel, attempt: Mutex::default() });
+        let service =
+            Arc::new(ProcessService { settings, identity, kernel, attempt: Mutex::default() });
         let (services, id, known) = (self.services.clone(), entry.id.clone(), service.clone());
         self.roster
             .put_off(&entry.id, Box::new(move || drop(services.lock().insert(id, known))))?;
