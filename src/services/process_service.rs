@@ -15,6 +15,7 @@ use crate::infra::error::{Error, Result};
 use crate::infra::transcoder::Value;
 use crate::infra::transcoder::wire::Wire;
 use crate::services::host::lifecycle;
+use crate::services::security::Identity;
 use crate::system::kernel::{Kernel, RootSpawn, terminated};
 use crate::system::roster::Roster;
 use crate::system::supervisor::{Service, ServiceEvents};
@@ -70,8 +71,10 @@ impl Listener for ProcessServiceListener {
     fn add(&self, entry: &Entry) -> Result<()> {
         let settings = Mutex::new(Arc::new(decode(entry)?));
         let options = lifecycle(entry)?;
+        let identity = Identity::decode(&options.security)?;
         let kernel = self.kernel.clone();
-        let service = Arc::new(ProcessService { settings, kernel, attempt: Mutex::default() });
+        let service =
+            Arc::new(ProcessService { settings, identity, kernel, attempt: Mutex::default() });
         let (services, id, known) = (self.services.clone(), entry.id.clone(), service.clone());
         self.roster
             .put_off(&entry.id, Box::new(move || drop(services.lock().insert(id, known))))?;
@@ -102,6 +105,7 @@ impl Listener for ProcessServiceListener {
 struct ProcessService {
     /// Of the next start. A leaf lock.
     settings: Mutex<Arc<Settings>>,
+    identity: Option<Identity>,
     kernel: Arc<Kernel>,
     /// The latest attempt. Written on the supervisor's thread only.
     attempt: Mutex<Arc<Attempt>>,
@@ -175,7 +179,7 @@ impl Service for ProcessService {
             source: process.clone(),
             host: settings.host.to_string(),
             args: Wire::of(&settings.input),
-            frame: None,
+            frame: self.identity.as_ref().and_then(|it| it.frame(&self.kernel.security)),
             terminal: None,
             on_end: Some(on_end),
         };

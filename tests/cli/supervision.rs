@@ -437,3 +437,33 @@ memory limit exceeded
 ";
     assert_eq!(ended.stdout, wanted, "{}", ended.stderr);
 }
+
+#[test]
+fn a_service_acts_as_somebody() {
+    let policies = "  - name: reads
+    kind: security.policy
+    policy: {actions: 'file.*', resources: '*', effect: allow}
+    groups: [staff]
+";
+    let security = "security: {actor: {id: clerk, meta: {team: red}}, groups: ['app:staff']}";
+    let entries = service(security).replace("[logger]", "[logger, security]");
+    let project = Project::with_entries(&format!("{entries}{policies}"));
+    project.write(
+        "src/job.lua",
+        "local logger, security = require('logger'), require('security')
+         return { main = function(...)
+           local actor = security.actor()
+           local can = {tostring(security.can('file.read', 'x')), tostring(security.can('door.open', 'x'))}
+           logger:info('job is ' .. actor:id() .. ' of ' .. actor:meta().team .. ' ' .. table.concat(can, ' '))
+           local ok, problem = process.send(process.pid(), 't')
+           logger:info('job has sent: ' .. tostring(problem))
+           process.events():receive()
+         end }",
+    );
+    let mut command = project.command("run -c");
+    command.stdin(Stdio::null());
+    let running = Running::start(command);
+    running.expect("job is clerk of red true false");
+    running.expect("job has sent: not allowed to send to: {app:processes|");
+    stop(running);
+}

@@ -33,8 +33,11 @@ pub struct Feeding {
 /// The other end of a feed, for those who have events of their own.
 pub struct Feeder {
     feed: Arc<Feed>,
-    wake: Box<dyn Fn(&Arc<Feed>) + Send + Sync>,
+    wake: Waker,
 }
+
+/// Called when events wait in the feed: must not block.
+type Waker = Box<dyn Fn(&Arc<Feed>) + Send + Sync>;
 
 impl Feeder {
     /// `wake` is called by whoever pushes, when events wait in the feed; `over` when the other end is

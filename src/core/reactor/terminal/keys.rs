@@ -354,7 +354,7 @@ fn named(name: &str, modifiers: Modifiers) -> Input {
 }
 
 fn runes(c: char, modifiers: Modifiers) -> Input {
-    let key = c.to_lowercase().filter(|_| modifiers.ctrl).next().unwrap_or(c);
+    let key = c.to_lowercase().find(|_| modifiers.ctrl).unwrap_or(c);
     Input::Key(Key { key: key.to_string(), kind: KeyKind::Runes, released: false, modifiers })
 }
 
