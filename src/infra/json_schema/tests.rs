@@ -1,3 +1,5 @@
+//! Schemas and what they accept, keyword by keyword.
+
 use crate::infra::json_schema::Schema;
 use crate::infra::transcoder::{Value, json};
 
