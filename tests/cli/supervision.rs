@@ -437,3 +437,41 @@ memory limit exceeded
 ";
     assert_eq!(ended.stdout, wanted, "{}", ended.stderr);
 }
+
+#[test]
+fn a_service_acts_as_its_lifecycle_says() {
+    let policy = "policy: {actions: read, resources: 'file*', effect: allow}";
+    let entries = format!(
+        "  - {{name: job, kind: process.lua, source: file://job.lua, modules: [security, logger]}}
+  - {{name: readers, kind: security.policy, groups: [staff], {policy}}}
+  - name: secured
+    kind: process.service
+    process: job
+    host: app:processes
+    lifecycle:
+      auto_start: true
+      security: {{actor: {{id: svc, meta: {{team: sales}}}}, groups: ['app:staff', 'app:nobody']}}
+"
+    );
+    let project = Project::with_entries(&entries);
+    project.write(
+        "src/job.lua",
+        "local security, logger = require('security'), require('logger')
+         return { main = function()
+           local actor = security.actor()
+           local can = {security.can('read', 'file1'), security.can('write', 'file1')}
+           logger:info('acts', {as = actor:id(), of = actor:meta().team,
+             reads = tostring(can[1]), writes = tostring(can[2])})
+         end }",
+    );
+    let mut command = project.command("run");
+    command.stdin(Stdio::null());
+    let running = Running::start(command);
+    let line = running.expect("acts");
+    for text in
+        ["\"as\": \"svc\"", "\"of\": \"sales\"", "\"reads\": \"true\"", "\"writes\": \"false\""]
+    {
+        assert!(line.contains(text), "{line}");
+    }
+    stop(running);
+}
