@@ -18,6 +18,7 @@ mod shutdown;
 mod signals;
 mod streams;
 mod supervision;
+mod tty;
 
 use std::time::Duration;
 

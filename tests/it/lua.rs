@@ -138,15 +138,18 @@ programs! {
     errors: call_stack concat crossing is locked new wrap;
     events: channel close data flood mailbox patterns refused send subscribe;
     isolation: globals libraries;
+    json: decode encode validate validate_string;
     math: functions integers random;
     os: date time;
     process: set_options subscribe unsubscribe;
+    payload: formats new sent transcode;
     registry: apply apply_version build_delta changes find get history parse_id snapshot versions
         watch;
     security: objects;
     string: bytes case find format gsub rep;
     table: concat create insert sort;
     uuid: new read;
+    tty: bind style text without;
 }
 
 #[test]

@@ -29,7 +29,7 @@ use crate::app::pipeline::link::{self, DEPENDENCY_KIND, Dependency, Strictness};
 use crate::app::pipeline::overrides::{self, Override};
 use crate::app::project::LockFile;
 use crate::core::expansion::Expansion;
-use crate::core::registry::{Entry, EntryId, Operation, Snapshot};
+use crate::core::registry::{Change, Entry, EntryId, Operation, Snapshot};
 use crate::infra::error::{Error, Kind, Result};
 use crate::infra::event_bus::Pattern;
 use crate::infra::transcoder::Value;
@@ -54,6 +54,17 @@ impl Expansion for Expander {
         let locked = self.lock.modules.iter();
         let locked = locked.map(|module| (module.name.clone(), module.version.clone())).collect();
         expand(before, operations, &catalog, locked, &self.overrides)
+    }
+
+    fn concerns(&self, change: &Change) -> bool {
+        match change {
+            Change::Create(entry) | Change::Delete(entry) => is_root(entry),
+            Change::Update { old, new } => is_root(old) || is_root(new),
+        }
+    }
+
+    fn owns(&self, entry: &Entry) -> bool {
+        module_of(entry).is_some()
     }
 }
 

@@ -31,7 +31,7 @@ use crate::infra::error::{Error, Kind, Result};
 use crate::infra::logger::{Level, Logger, Mode, Settings};
 use crate::infra::memory;
 use crate::infra::transcoder::Value;
-use crate::services::terminal::{TerminalSession, exit_code};
+use crate::services::terminal::{self, TerminalSession, exit_code};
 
 /// How long a second signal waits for log lines on their way.
 const LAST_WORDS: Duration = Duration::from_millis(300);
@@ -152,13 +152,13 @@ impl Job {
         };
         let host = exec::choose_host(system, spec.host.as_ref())?;
         let session = Arc::new(TerminalSession::stdio(self.program_args.clone()));
-        let (done, terminal) = (shutdown.clone(), Arc::downgrade(&session));
+        let (done, ending) = (shutdown.clone(), Arc::downgrade(&session));
         let mut hidden = hides_logs(system, &host).then(|| self.logger.hide());
         let on_end = Box::new(move |exit: &Exit| {
             drop(hidden.take());
             // Before anything is said: the terminal is the user's again.
-            if let Some(terminal) = terminal.upgrade() {
-                terminal.end();
+            if let Some(session) = ending.upgrade() {
+                session.end();
             }
             let (code, message) = exit_code(&exit.outcome);
             if let Some(message) = message {
@@ -267,7 +267,7 @@ fn install_signals(shutdown: &Arc<Shutdown>, logger: &Logger) -> Result<()> {
     let (shutdown, logger) = (shutdown.clone(), logger.clone());
     signal::install(move |signal| {
         if signal == Signal::Resize {
-            return;
+            return terminal::resized();
         }
         if let OnSignal::LeaveNow(code) = shutdown.signal() {
             leave(&logger, code);

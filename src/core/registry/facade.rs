@@ -16,6 +16,7 @@ use crate::core::registry::history::{History, MemoryHistory, version_not_found};
 use crate::core::registry::id::EntryId;
 use crate::core::registry::listener::{Event, Listener, Listeners, Observer, Publisher};
 use crate::core::registry::query::Query;
+use crate::core::registry::replay::{Replay, ask, delta};
 use crate::core::registry::snapshot::Snapshot;
 use crate::core::registry::squash::squash;
 use crate::core::registry::state::State;
@@ -122,10 +123,9 @@ impl Registry {
         let mut duplicates: Vec<EntryId> = replaced.iter().map(|entry| entry.id.clone()).collect();
         duplicates.dedup();
         let (versions, head) = self.read_history()?;
-        let mut wanted = self.state_after(files.clone(), versions.line(head.id))?;
-        if head != Version::ROOT && self.expansion.is_some() {
-            self.expand_replayed(&files, &mut wanted)?;
-        }
+        let replay =
+            self.replay(self.expansion.as_deref(), files.clone(), versions.line(head.id))?;
+        let wanted = replay.finish().map_err(Failure::into_error)?;
         let operations = wanted.iter().cloned().map(Operation::Create).collect();
         let state = self
             .transact(State::default(), operations, |_| Ok(()))
@@ -183,15 +183,15 @@ impl Registry {
     pub fn apply_version(&self, id: VersionId) -> Result<()> {
         let _turn = self.turn.wait()?;
         self.check_loaded()?;
-        let (current, target, path) = {
+        let (current, files, target, path, line) = {
             let visible = self.visible.read();
             let current = visible.snapshot.clone();
             if current.version.id == id {
                 return Ok(());
             }
-            let target = visible.versions.get(id);
+            let files = visible.baseline.clone().unwrap_or_default();
             let path = visible.versions.path(current.version.id, id);
-            (current, target, path)
+            (current, files, visible.versions.get(id), path, visible.versions.line(id))
         };
         let Some(history) = &self.history else {
             return Err(Error::unavailable("version rollback not supported without a history"));
@@ -202,11 +202,18 @@ impl Registry {
         const FAILED: &str = "failed to apply version changes";
         let changes = changes_along(&**history, &path)
             .map_err(|cause| Error::internal(FAILED).with_source(cause))?;
+        let operations = match &self.expansion {
+            // Entries that follow change too, and of them the history knows nothing.
+            Some(expansion) if changes.iter().any(|change| expansion.concerns(change)) => {
+                let replay = self.replay(Some(&**expansion), files, line);
+                let replay = replay.map_err(|cause| Error::internal(FAILED).with_source(cause))?;
+                let wanted = replay.finish().map_err(|failure| failure.wrap(FAILED))?;
+                delta(&current.state, &wanted)
+            }
+            _ => squash(changes),
+        };
         let state = self
-            .expand(&current, squash(changes))
-            .and_then(|(operations, _)| {
-                self.transact(current.state.clone(), operations, |_| history.set_head(id))
-            })
+            .transact(current.state.clone(), operations, |_| history.set_head(id))
             .map_err(|failure| failure.wrap(FAILED))?;
         self.visible.write().snapshot = Arc::new(Snapshot { state, version });
         self.tell_visible();
@@ -242,7 +249,7 @@ impl Registry {
             (visible.versions.get(id), visible.versions.line(id), files)
         };
         let version = version.ok_or_else(version_not_found)?;
-        let state = self.state_after(files, line)?;
+        let state = self.replay(None, files, line)?.finish().map_err(Failure::into_error)?;
         Ok(Arc::new(Snapshot { state, version }))
     }
 
@@ -293,31 +300,10 @@ impl Registry {
         let Some(expansion) = &self.expansion else {
             return Ok((operations, FxHashSet::default()));
         };
-        let added = expansion
-            .expand(before, &operations)
-            .map_err(|cause| Failure::early("failed to expand changeset", cause))?;
+        let added = ask(&**expansion, before, &operations)?;
         let ids = added.iter().map(|operation| operation.id().clone()).collect();
         operations.extend(added);
         Ok((operations, ids))
-    }
-
-    /// Adds to `wanted` what follows from the history having been laid over `files`.
-    fn expand_replayed(&self, files: &State, wanted: &mut State) -> Result<()> {
-        let before = Snapshot { state: files.clone(), version: Version::ROOT };
-        let replayed = delta(files, wanted);
-        let (operations, added) = self.expand(&before, replayed).map_err(Failure::into_error)?;
-        let (deletes, others): (Vec<_>, Vec<_>) = operations
-            .into_iter()
-            .filter(|operation| added.contains(operation.id()))
-            .partition(|operation| matches!(operation, Operation::Delete(_)));
-        // An entry that changes its kind goes and comes.
-        deletes.iter().for_each(|operation| wanted.remove(operation.id()));
-        for operation in others {
-            if let Operation::Create(entry) | Operation::Update(entry) = operation {
-                wanted.set(entry);
-            }
-        }
-        Ok(())
     }
 
     /// The last thing of a change, within its turn.
@@ -350,15 +336,21 @@ impl Registry {
         Ok((versions, head))
     }
 
-    /// `state` with what the versions of `line` changed laid over it.
-    fn state_after(&self, mut state: State, line: Option<Vec<VersionId>>) -> Result<State> {
+    /// Reads what the versions of `line` changed, laid over `files`.
+    fn replay<'a>(
+        &self,
+        expansion: Option<&'a dyn Expansion>,
+        files: State,
+        line: Option<Vec<VersionId>>,
+    ) -> Result<Replay<'a>> {
         let line = line.ok_or_else(version_not_found)?;
+        let mut replay = Replay::new(expansion, files);
         if let Some(history) = &self.history {
             for id in line {
-                history.changes(id)?.iter().for_each(|change| state.overlay(change));
+                history.changes(id)?.iter().for_each(|change| replay.overlay(change));
             }
         }
-        Ok(state)
+        Ok(replay)
     }
 
     fn check_loaded(&self) -> Result<()> {
@@ -374,20 +366,6 @@ impl Registry {
             None => Err(Error::unavailable("version history not available: none is kept")),
         }
     }
-}
-
-/// What turns `from` into `to`. Entries are compared by pointer: one that did not change is shared.
-fn delta(from: &State, to: &State) -> Vec<Operation> {
-    let gone = from.iter().filter(|old| to.get(&old.id).is_none());
-    let mut operations: Vec<_> = gone.map(|old| Operation::Delete(old.id.clone())).collect();
-    for new in to.iter() {
-        match from.get(&new.id) {
-            None => operations.push(Operation::Create(new.clone())),
-            Some(old) if Arc::ptr_eq(old, new) => (),
-            Some(_) => operations.push(Operation::Update(new.clone())),
-        }
-    }
-    operations
 }
 
 fn changes_along(history: &dyn History, path: &Path) -> Result<Vec<Change>> {

@@ -125,11 +125,20 @@ impl Expansion for Modules {
             }
         });
         let mut follow: Vec<Operation> = follow.collect();
-        if operations.iter().any(|op| op.id().name() == "turn") {
+        let has = |name: &str| operations.iter().any(|op| op.id().name() == name);
+        if has("turn") && !has("x") {
             follow.push(Operation::Create(entry("file:x", "registry.entry").into()));
             follow.push(Operation::Delete(EntryId::new("file", "x")));
         }
         Ok(follow)
+    }
+
+    fn concerns(&self, change: &Change) -> bool {
+        change.entry().id.ns() == "a"
+    }
+
+    fn owns(&self, entry: &Entry) -> bool {
+        entry.id.ns() == "module"
     }
 }
 
@@ -168,13 +177,19 @@ fn what_follows_is_applied_and_not_kept() {
     let (reopened, ..) = expanding(history.clone(), &[]);
     assert_eq!(ids(&reopened), ["a:x", "b:free", "module:x"], "a boot computes it anew");
 
+    registry.apply_version(VersionId::ROOT).unwrap();
     *modules.fails.lock() = true;
     let error = registry.apply(creates(&["a:y"])).unwrap_err();
     assert_eq!(error.to_string(), "failed to expand changeset: no modules today");
     assert_eq!(*error.kind(), Kind::Internal);
-    let error = registry.apply_version(VersionId(1)).unwrap_err();
+    let error = registry.apply_version(VersionId(2)).unwrap_err();
     assert_eq!(error.to_string(), "failed to apply version changes: no modules today");
-    assert_eq!(history.head(), Ok(VersionId(2)));
+    assert_eq!((history.head(), ids(&registry).len()), (Ok(VersionId::ROOT), 0));
+    *modules.fails.lock() = false;
+    registry.apply_version(VersionId(2)).unwrap();
+    *modules.fails.lock() = true;
+    registry.apply_version(VersionId(1)).expect("nothing follows from b:free");
+    assert_eq!(ids(&registry), ["a:x", "module:x"]);
 
     let settings = Settings {
         history: Some(history.clone()),
@@ -195,6 +210,71 @@ fn what_follows_may_change_a_kind() {
     let (reopened, ..) = expanding(history, &["file:x"]);
     assert_eq!(kind(&reopened), "registry.entry");
     assert_eq!(ids(&reopened), ["a:turn", "file:x", "module:turn"]);
+}
+
+/// Goes from each of these versions to each other, and boots at each: always the same entries.
+#[track_caller]
+fn check_everywhere(changesets: Vec<Changeset>, expected: &[&str]) {
+    let history: Arc<dyn History> = Arc::new(MemoryHistory::new());
+    let (registry, ..) = expanding(history.clone(), &["file:x"]);
+    let shown = |registry: &Registry| -> String {
+        let shown = registry.snapshot();
+        let text = |entry: &Arc<Entry>| match entry.data.as_int() {
+            Some(data) => format!("{}={data}", entry.id),
+            None => entry.id.to_string(),
+        };
+        shown.entries().map(text).collect::<Vec<_>>().join(" ")
+    };
+    let mut seen = vec![shown(&registry)];
+    for changes in changesets {
+        registry.apply(changes).unwrap();
+        seen.push(shown(&registry));
+    }
+    assert_eq!(seen, expected, "as they happened");
+    for from in 0..seen.len() {
+        for to in 0..seen.len() {
+            registry.apply_version(VersionId(from as u64)).unwrap();
+            let (reopened, ..) = expanding(history.clone(), &["file:x"]);
+            assert_eq!(shown(&reopened), seen[from], "booted at {from}");
+            for registry in [&registry, &reopened] {
+                registry.apply_version(VersionId(to as u64)).unwrap();
+                assert_eq!(shown(registry), seen[to], "from {from} to {to}");
+            }
+        }
+    }
+}
+
+#[test]
+fn an_entry_that_follows_may_be_changed_and_goes_all_the_same() {
+    let edit = |data: i64| {
+        let mut changes = Changeset::new();
+        changes.update(Entry { data: data.into(), ..entry("module:x", "k") });
+        changes
+    };
+    let delete = |id: &str| {
+        let mut changes = Changeset::new();
+        changes.delete(EntryId::parse(id));
+        changes
+    };
+    check_everywhere(
+        vec![creates(&["a:x"]), edit(5), edit(6), delete("a:x"), creates(&["b:y"])],
+        &[
+            "file:x",
+            "a:x file:x module:x",
+            "a:x file:x module:x=5",
+            "a:x file:x module:x=6",
+            "file:x",
+            "b:y file:x",
+        ],
+    );
+    check_everywhere(
+        vec![creates(&["a:x"]), delete("module:x"), creates(&["module:x"])],
+        &["file:x", "a:x file:x module:x", "a:x file:x", "a:x file:x module:x"],
+    );
+    check_everywhere(
+        vec![creates(&["a:turn"]), delete("file:x")],
+        &["file:x", "a:turn file:x module:turn", "a:turn module:turn"],
+    );
 }
 
 // The end.

@@ -43,6 +43,7 @@ pub mod listener;
 mod order;
 pub mod query;
 mod references;
+mod replay;
 pub mod snapshot;
 pub mod sqlite;
 mod squash;

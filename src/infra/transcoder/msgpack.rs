@@ -23,6 +23,9 @@ use crate::infra::transcoder::value::{Map, Value};
 /// How deep values may nest, written or read. Deeper ones are refused, not crashed on.
 pub const DEPTH_MAX: usize = 512;
 
+/// Items for which room is made before they are seen.
+const CLAIM_MAX: usize = 64;
+
 /// Type of the extension that holds a point in time.
 const TIMESTAMP: i8 = -1;
 
@@ -192,8 +195,8 @@ fn read(reader: &mut Bytes<'_>, depth: usize) -> Result<Value> {
 
 fn read_list(reader: &mut Bytes<'_>, len: u64, depth: usize) -> Result<Value> {
     let depth = depth.checked_sub(1).ok_or_else(too_deep)?;
-    // What is claimed is not believed: an item has a byte at least.
-    let mut items = Vec::with_capacity((len as usize).min(reader.remaining_slice().len()));
+    // What is claimed is not believed: lists within lists could claim the rest of the input each.
+    let mut items = Vec::with_capacity((len as usize).min(CLAIM_MAX));
     for _ in 0..len {
         items.push(read(reader, depth)?);
     }
@@ -202,7 +205,7 @@ fn read_list(reader: &mut Bytes<'_>, len: u64, depth: usize) -> Result<Value> {
 
 fn read_map(reader: &mut Bytes<'_>, len: u64, depth: usize) -> Result<Value> {
     let depth = depth.checked_sub(1).ok_or_else(too_deep)?;
-    let mut map = Map::with_capacity((len as usize).min(reader.remaining_slice().len() / 2));
+    let mut map = Map::with_capacity((len as usize).min(CLAIM_MAX));
     for _ in 0..len {
         let key = match read(reader, depth)? {
             Value::Str(key) => key,

@@ -266,4 +266,6 @@ pub mod tags {
     pub const POLICY: c_int = 20;
     pub const GROUPS: c_int = 30;
     pub const GROUPS_SUBSCRIPTION: c_int = 31;
+    pub const BINDING: c_int = 60;
+    pub const STYLE: c_int = 61;
 }

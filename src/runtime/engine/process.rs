@@ -11,7 +11,7 @@ use crate::infra::error::{Error, Result};
 use crate::infra::transcoder::wire::Wire;
 use crate::runtime::engine::coroutine::{self, Ran};
 use crate::runtime::engine::mail::{Listeners, Mail, Notice};
-use crate::runtime::engine::news::Subscription;
+use crate::runtime::engine::news::{Subscription, TerminalInput};
 use crate::runtime::engine::queue::Queue;
 use crate::runtime::engine::raw::{State, Type, VmPointer};
 use crate::runtime::engine::upgrade::{self, Upgrade};
@@ -90,6 +90,8 @@ pub struct Extra {
     pub subscriptions: Vec<Subscription>,
     /// In process groups, one for each scope.
     pub memberships: Vec<Membership>,
+    /// Events of its terminal.
+    pub input: Option<TerminalInput>,
 }
 
 impl Process {

@@ -10,6 +10,7 @@ pub mod ctx;
 pub mod errors;
 pub mod events;
 pub mod io;
+pub mod json;
 pub mod logger;
 pub mod os;
 pub mod payload;
@@ -20,6 +21,7 @@ pub mod security;
 #[cfg(test)]
 mod testing;
 pub mod time;
+pub mod tty;
 pub mod uuid;
 
 use crate::runtime::engine::raw::State;
@@ -43,12 +45,14 @@ pub static GRANTED: &[Module] = &[
     Module { name: "ctx", open: ctx::open },
     Module { name: "events", open: events::open },
     Module { name: "io", open: io::open },
+    Module { name: "json", open: json::open },
     Module { name: "logger", open: logger::open },
     Module { name: "pg", open: pg::open },
     Module { name: "registry", open: registry::open },
     Module { name: "security", open: security::open },
     Module { name: "time", open: time::open },
     Module { name: "uuid", open: uuid::open },
+    Module { name: "tty", open: tty::open },
 ];
 
 /// Names that may stand in `modules:` without any effect: everybody has them.
@@ -72,4 +76,5 @@ pub fn register_types(l: State) {
     logger::register_types(l);
     registry::register_types(l);
     time::register_types(l);
+    tty::register_types(l);
 }
