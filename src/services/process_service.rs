@@ -15,9 +15,9 @@ use crate::infra::error::{Error, Result};
 use crate::infra::transcoder::Value;
 use crate::infra::transcoder::wire::Wire;
 use crate::services::host::lifecycle;
-use crate::services::security::Identity;
 use crate::system::kernel::{Kernel, RootSpawn, terminated};
 use crate::system::roster::Roster;
+use crate::system::security::identity::Identity;
 use crate::system::supervisor::{Service, ServiceEvents};
 
 /// What an entry of this kind says.
@@ -51,6 +51,12 @@ fn decode(entry: &Entry) -> Result<Settings> {
     Ok(Settings { process, host: host_id, input })
 }
 
+/// As whom its processes act: `lifecycle.security`.
+fn identity(entry: &Entry) -> Result<Option<Identity>> {
+    let Some(lifecycle) = Fields::new(entry)?.opt_fields("lifecycle")? else { return Ok(None) };
+    lifecycle.opt_fields("security")?.as_ref().map(Identity::decode).transpose()
+}
+
 /// Takes the entries of the kind.
 pub struct ProcessServiceListener {
     kernel: Arc<Kernel>,
@@ -70,11 +76,9 @@ impl ProcessServiceListener {
 impl Listener for ProcessServiceListener {
     fn add(&self, entry: &Entry) -> Result<()> {
         let settings = Mutex::new(Arc::new(decode(entry)?));
-        let options = lifecycle(entry)?;
-        let identity = Identity::decode(&options.security)?;
-        let kernel = self.kernel.clone();
-        let service =
-            Arc::new(ProcessService { settings, identity, kernel, attempt: Mutex::default() });
+        let (options, identity) = (lifecycle(entry)?, identity(entry)?);
+        let (kernel, attempt) = (self.kernel.clone(), Mutex::default());
+        let service = Arc::new(ProcessService { settings, identity, kernel, attempt });
         let (services, id, known) = (self.services.clone(), entry.id.clone(), service.clone());
         self.roster
             .put_off(&entry.id, Box::new(move || drop(services.lock().insert(id, known))))?;
@@ -86,6 +90,7 @@ impl Listener for ProcessServiceListener {
     fn update(&self, _old: &Entry, new: &Entry) -> Result<()> {
         let settings = Arc::new(decode(new)?);
         lifecycle(new)?;
+        identity(new)?;
         let (services, id) = (self.services.clone(), new.id.clone());
         let change = move || {
             if let Some(service) = services.lock().get(&id) {
@@ -105,6 +110,7 @@ impl Listener for ProcessServiceListener {
 struct ProcessService {
     /// Of the next start. A leaf lock.
     settings: Mutex<Arc<Settings>>,
+    /// Part of the lifecycle.
     identity: Option<Identity>,
     kernel: Arc<Kernel>,
     /// The latest attempt. Written on the supervisor's thread only.
@@ -179,7 +185,7 @@ impl Service for ProcessService {
             source: process.clone(),
             host: settings.host.to_string(),
             args: Wire::of(&settings.input),
-            frame: self.identity.as_ref().and_then(|it| it.frame(&self.kernel.security)),
+            frame: self.identity.as_ref().and_then(|it| it.frame(&self.kernel.security).share()),
             terminal: None,
             on_end: Some(on_end),
         };

@@ -439,31 +439,39 @@ memory limit exceeded
 }
 
 #[test]
-fn a_service_acts_as_somebody() {
-    let policies = "  - name: reads
-    kind: security.policy
-    policy: {actions: 'file.*', resources: '*', effect: allow}
-    groups: [staff]
-";
-    let security = "security: {actor: {id: clerk, meta: {team: red}}, groups: ['app:staff']}";
-    let entries = service(security).replace("[logger,", "[logger, security,");
-    let project = Project::with_entries(&format!("{entries}{policies}"));
+fn a_service_acts_as_its_lifecycle_says() {
+    let policy = "policy: {actions: read, resources: 'file*', effect: allow}";
+    let entries = format!(
+        "  - {{name: job, kind: process.lua, source: file://job.lua, modules: [security, logger]}}
+  - {{name: readers, kind: security.policy, groups: [staff], {policy}}}
+  - name: secured
+    kind: process.service
+    process: job
+    host: app:processes
+    lifecycle:
+      auto_start: true
+      security: {{actor: {{id: svc, meta: {{team: sales}}}}, groups: ['app:staff', 'app:nobody']}}
+"
+    );
+    let project = Project::with_entries(&entries);
     project.write(
         "src/job.lua",
-        "local logger, security = require('logger'), require('security')
-         return { main = function(...)
+        "local security, logger = require('security'), require('logger')
+         return { main = function()
            local actor = security.actor()
-           local can = {tostring(security.can('file.read', 'x')), tostring(security.can('door.open', 'x'))}
-           logger:info('job is ' .. actor:id() .. ' of ' .. actor:meta().team .. ' ' .. table.concat(can, ' '))
-           local ok, problem = process.send(process.pid(), 't')
-           logger:info('job has sent: ' .. tostring(problem))
-           process.events():receive()
+           local can = {security.can('read', 'file1'), security.can('write', 'file1')}
+           logger:info('acts', {as = actor:id(), of = actor:meta().team,
+             reads = tostring(can[1]), writes = tostring(can[2])})
          end }",
     );
-    let mut command = project.command("run -c");
+    let mut command = project.command("run");
     command.stdin(Stdio::null());
     let running = Running::start(command);
-    running.expect("job is clerk of red true false");
-    running.expect("job has sent: not allowed to send to: {app:processes|");
+    let line = running.expect("acts");
+    for text in
+        ["\"as\": \"svc\"", "\"of\": \"sales\"", "\"reads\": \"true\"", "\"writes\": \"false\""]
+    {
+        assert!(line.contains(text), "{line}");
+    }
     stop(running);
 }
