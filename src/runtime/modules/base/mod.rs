@@ -5,6 +5,7 @@
 //!
 //! Left as Luau has it: error texts of its functions, and functions beyond the specification.
 
+mod bits;
 mod math;
 mod numbers;
 mod print;
@@ -76,6 +77,7 @@ pub fn fill(l: State) {
         &[(c"assert", host(assert)), (c"require", host(require)), (c"print", host(print::print))],
     );
     numbers::fill(l);
+    bits::fill(l);
     string::open(l);
     l.set_field(-2, "string");
     table::open(l);
