@@ -21,7 +21,7 @@ const OWNERS: &[(&str, &[&str])] = &[
     ("mio", &["src/core/reactor", "src/core/scheduler"]),
     ("mlua", &["src/runtime"]),
     ("parking_lot", &["src"]),
-    ("regex", &["src/core/registry"]),
+    ("regex", &["src/core/registry", "src/runtime/modules/types"]),
     ("rustc_hash", &["src/core", "src/infra/transcoder", "src/runtime/engine"]),
     ("rustix", &["src/core/reactor", "src/infra/logger", "src/services/terminal.rs"]),
     ("saphyr_parser", &["src/app/project"]),

@@ -28,6 +28,8 @@ mod types;
 mod values;
 mod walk;
 
+pub use values::UNIQUE;
+
 use std::borrow::Cow;
 
 use super::ast::Ast;

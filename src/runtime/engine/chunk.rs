@@ -11,6 +11,7 @@ use crate::lang::diagnostic::Diagnostic;
 use crate::lang::span::Lines;
 use crate::lang::translate;
 use crate::runtime::modules::base;
+use crate::runtime::modules::types;
 
 /// A Lua entry ready to be started: bytecode and what its environment holds.
 pub struct Definition {
@@ -99,19 +100,26 @@ impl Definition {
 fn bytecode(name: &str, source: &str) -> Result<Vec<u8>> {
     // Most programs are plain: then the front end has nothing to do but to see that.
     if !translate::may_be_mistaken(source)
-        && let Ok(bytecode) = compiler().compile(source)
+        && let Ok(bytecode) = compiler(source, false).compile(source)
     {
         return Ok(bytecode);
     }
     let translated = translate::translate(source).map_err(|found| wrong(name, source, &found))?;
-    compiler().compile(&*translated.text).map_err(|error| limit_exceeded(name, source, &error))
+    if let Some(declarations) = &translated.types {
+        let verified = types::verify(declarations);
+        verified.map_err(|problem| Error::invalid(format!("{name}: {problem}")))?;
+    }
+    compiler(source, translated.types.is_some())
+        .compile(&*translated.text)
+        .map_err(|error| limit_exceeded(name, source, &error))
 }
 
-fn compiler() -> Compiler {
-    Compiler::new()
-        .set_optimization_level(1)
-        .set_debug_level(1)
-        .set_disabled_builtins(base::OVERRIDDEN.iter().copied())
+fn compiler(source: &str, has_type_values: bool) -> Compiler {
+    // Luau's instruction for `type(v)` knows no type values. It is left out where they may be asked
+    // for: `type(v) == "type"`.
+    let asks = has_type_values || ["\"type\"", "'type'"].iter().any(|text| source.contains(text));
+    let overridden = base::OVERRIDDEN.iter().copied().chain(asks.then_some("type"));
+    Compiler::new().set_optimization_level(1).set_debug_level(1).set_disabled_builtins(overridden)
 }
 
 /// The first thing that the front end has found wrong, as `app:cli:LINE:COLUMN: reason` with the source

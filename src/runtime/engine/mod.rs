@@ -259,4 +259,5 @@ pub mod tags {
     pub const CHANGES: c_int = 15;
     pub const VERSION: c_int = 16;
     pub const HISTORY: c_int = 17;
+    pub const TYPE: c_int = 60;
 }

@@ -17,6 +17,7 @@ pub mod registry;
 #[cfg(test)]
 mod testing;
 pub mod time;
+pub mod types;
 
 use crate::runtime::engine::raw::State;
 
@@ -61,4 +62,5 @@ pub fn register_types(l: State) {
     logger::register_types(l);
     registry::register_types(l);
     time::register_types(l);
+    types::register_types(l);
 }

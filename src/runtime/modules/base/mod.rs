@@ -18,6 +18,8 @@ use crate::runtime::engine::error::ErrorObject;
 use crate::runtime::engine::raw::{State, Type};
 use crate::runtime::engine::{Cx, Raise, Ret, host, push_functions, set_functions};
 
+pub use numbers::is_integral;
+
 /// Globals taken from Luau as they are.
 const TAKEN: &[&str] = &[
     "pcall",
