@@ -22,7 +22,15 @@ const OWNERS: &[(&str, &[&str])] = &[
     ("mio", &["src/core/reactor", "src/core/scheduler"]),
     ("mlua", &["src/runtime"]),
     ("parking_lot", &["src"]),
-    ("regex", &["src/core/registry", "src/infra/json_schema", "src/system/security"]),
+    (
+        "regex",
+        &[
+            "src/core/registry",
+            "src/infra/json_schema",
+            "src/system/security",
+            "src/runtime/modules/types",
+        ],
+    ),
     ("rmp", &["src/infra/transcoder"]),
     ("rusqlite", &["src/core/registry"]),
     (

@@ -48,3 +48,4 @@ pub mod print;
 pub mod resolve;
 pub mod span;
 pub mod token;
+pub mod translate;

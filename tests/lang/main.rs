@@ -8,3 +8,4 @@ mod program;
 mod rejected;
 mod robust;
 mod snapshots;
+mod translate;

@@ -268,4 +268,5 @@ pub mod tags {
     pub const GROUPS_SUBSCRIPTION: c_int = 31;
     pub const BINDING: c_int = 60;
     pub const STYLE: c_int = 61;
+    pub const TYPE: c_int = 62;
 }

@@ -22,6 +22,7 @@ pub mod security;
 mod testing;
 pub mod time;
 pub mod tty;
+pub mod types;
 pub mod uuid;
 
 use crate::runtime::engine::raw::State;
@@ -77,4 +78,5 @@ pub fn register_types(l: State) {
     registry::register_types(l);
     time::register_types(l);
     tty::register_types(l);
+    types::register_types(l);
 }
