@@ -22,7 +22,7 @@ const OWNERS: &[(&str, &[&str])] = &[
     ("mlua", &["src/runtime"]),
     ("parking_lot", &["src"]),
     ("regex", &["src/core/registry"]),
-    ("rustc_hash", &["src/core", "src/infra/transcoder", "src/runtime/engine"]),
+    ("rustc_hash", &["src/core", "src/infra/transcoder", "src/lang/types", "src/runtime/engine"]),
     ("rustix", &["src/core/reactor", "src/infra/logger", "src/services/terminal.rs"]),
     ("saphyr_parser", &["src/app/project"]),
     ("serde", &["src/app"]),

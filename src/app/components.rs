@@ -27,12 +27,14 @@ use crate::core::relay::Exit;
 use crate::core::scheduler::Handle;
 use crate::infra::app_context::{AppContext, Key};
 use crate::infra::component::Component;
+use crate::infra::config::Config;
 use crate::infra::error::{Error, Result};
 use crate::infra::event_bus::{Event, EventBus};
 use crate::infra::logger::{Level, Logger};
 use crate::infra::transcoder::{Map, Value};
 use crate::runtime::kinds::ProcessListener;
 use crate::runtime::pool::VmPool;
+use crate::runtime::type_check::TypeChecked;
 use crate::services::events;
 use crate::services::host::HostListener;
 use crate::services::process_service::ProcessServiceListener;
@@ -321,12 +323,19 @@ component!(EngineComponent, "engine", ["factory"], |this, context| {
     });
     let pool = open_pool(&kernel);
     let factory = kernel.factory.clone();
+    let strict = is_type_checked(&*need(context, &CONFIG)?);
     need(context, &REGISTRY)?
-        .register_listener("process.lua", Arc::new(ProcessListener { factory }));
+        .register_listener("process.lua", TypeChecked::new(ProcessListener { factory }, strict));
     context.attach(&Kernel::KEY, kernel);
     context.attach(&POOL, pool);
     Ok(())
 });
+
+/// Are entries with type errors to be refused?
+fn is_type_checked(config: &Config) -> bool {
+    let is_on = |key| config.get_bool(key) == Some(true);
+    is_on("lua.type_system.enabled") && is_on("lua.type_system.strict")
+}
 
 /// The pool of VMs of a kernel, which spawns through it from now on.
 pub fn open_pool(kernel: &Arc<Kernel>) -> Arc<VmPool> {

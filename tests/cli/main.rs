@@ -8,6 +8,7 @@ mod commands;
 mod compare;
 mod echo;
 mod hostile;
+mod lint;
 mod project;
 mod pty;
 mod registry;

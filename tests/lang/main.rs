@@ -9,3 +9,4 @@ mod program;
 mod rejected;
 mod robust;
 mod snapshots;
+mod style;

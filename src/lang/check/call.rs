@@ -17,7 +17,12 @@ use crate::lang::types::Ty;
 
 impl Checker<'_> {
     /// What a call gives, and whether that is sure.
-    pub(super) fn call(&mut self, id: ExprId, callee: ExprId, args: List<ExprId>) -> (Results, bool) {
+    pub(super) fn call(
+        &mut self,
+        id: ExprId,
+        callee: ExprId,
+        args: List<ExprId>,
+    ) -> (Results, bool) {
         if self.depth > DEPTH {
             return (Results::Unknown, false);
         }
@@ -33,7 +38,9 @@ impl Checker<'_> {
                     _ => {}
                 }
             }
-            ExprKind::Method { object, name, .. } => return self.method_call(id, object, name, args),
+            ExprKind::Method { object, name, .. } => {
+                return self.method_call(id, object, name, args);
+            }
             _ => {}
         }
         let value = self.infer(callee);
@@ -266,12 +273,17 @@ impl Checker<'_> {
         (Results::Known(vec![ty], Some(Ty::ANY)), false)
     }
 
+    /// A module of the entry that nobody has declared.
+    fn unknown_but_listed(&self, name: &str) -> bool {
+        self.is_listed(name) && self.library.module_name(name).is_none()
+    }
+
     fn require(&mut self, id: ExprId, args: List<ExprId>) -> (Results, bool) {
         let Some(name) = self.required(id) else {
             self.arguments(args);
             return (Results::Unknown, false);
         };
-        if self.is_import(&name) || name == "_G" {
+        if self.is_import(&name) || name == "_G" || self.unknown_but_listed(&name) {
             return (Results::Unknown, false);
         }
         if let Some(module) = self.granted(&name) {

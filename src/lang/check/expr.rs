@@ -53,7 +53,7 @@ impl Checker<'_> {
                 rest.map_or(Value::ANY, Value::unsure)
             }
             ExprKind::Name(name) => self.name(id, name, span),
-            ExprKind::Function(function) => Value::sure(self.function(function, None)),
+            ExprKind::Function(function) => Value::sure(self.function(function)),
             ExprKind::Index { object, key } => self.index(object, key),
             ExprKind::Field { object, name, .. } => {
                 let object = self.infer(object);
@@ -153,7 +153,10 @@ impl Checker<'_> {
         if let Some(module) = self.granted(text) {
             return host(module);
         }
-        if self.testing == 0 && !matches!(text, "_G" | "") {
+        if self.is_listed(text) {
+            return Value::ANY;
+        }
+        if self.testing == 0 && !self.is_full() && !matches!(text, "_G" | "") {
             let near = nearest(text, self.library.names());
             let missing = self.library.module_name(text).is_some();
             if let Some(found) =
@@ -170,6 +173,11 @@ impl Checker<'_> {
 
     pub(super) fn is_import(&self, name: &str) -> bool {
         self.grants.imports.contains(&name)
+    }
+
+    /// Is it among the entry's modules, whether we know it or not?
+    pub(super) fn is_listed(&self, name: &str) -> bool {
+        self.grants.modules.is_some_and(|modules| modules.contains(&name))
     }
 
     /// The type of a module that the entry has.
@@ -263,7 +271,7 @@ impl Checker<'_> {
     }
 
     fn no_field(&mut self, ty: Ty, name: Ident, host: bool) -> Value {
-        if name.name == Name::MISSING {
+        if name.name == Name::MISSING || self.is_full() {
             return Value::ANY;
         }
         let (text, shown) = (self.ast.text(name.name), self.types.show(ty));
@@ -298,7 +306,7 @@ impl Checker<'_> {
                 self.table(id, fields, want);
                 return Value::unsure(want.ty);
             }
-            ExprKind::Function(function) => Value::sure(self.function(function, Some(want.ty))),
+            ExprKind::Function(function) => Value::sure(self.function(function)),
             ExprKind::Paren(inner) => return self.check(inner, want),
             ExprKind::IfElse(parts) => return self.if_else(parts, Some(want)),
             _ => self.infer(id),
@@ -339,6 +347,9 @@ impl Checker<'_> {
     pub(super) fn fit(&mut self, value: Value, span: Span, want: Want) -> bool {
         if self.types.accepts(value.ty, want.ty, value.sure) {
             return true;
+        }
+        if self.is_full() {
+            return false;
         }
         let (expected, got) = (self.types.show(want.ty), self.types.show(value.ty));
         let is_nil = value.ty == Ty::NIL;

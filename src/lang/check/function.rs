@@ -39,24 +39,23 @@ pub(super) struct Opened {
 
 impl Checker<'_> {
     /// The type of a function, after its body was checked.
-    pub(super) fn function(&mut self, id: FunctionId, wanted: Option<Ty>) -> Ty {
-        let opened = self.open_function(id, wanted);
+    pub(super) fn function(&mut self, id: FunctionId) -> Ty {
+        let opened = self.open_function(id);
         let ty = opened.ty;
         self.body(opened);
         ty
     }
 
-    /// The type of a function; `wanted` tells about parameters without a type.
-    pub(super) fn open_function(&mut self, id: FunctionId, wanted: Option<Ty>) -> Opened {
+    /// The type of a function. Parameters without a type are `any`, whatever is wanted of it.
+    pub(super) fn open_function(&mut self, id: FunctionId) -> Opened {
         let ast = self.ast;
         let function = ast[id];
         let mark = self.generics.len();
         self.enter_generics(function.generics);
-        let wanted = wanted.and_then(|ty| self.signature_in(ty));
         let mut signature = Signature::default();
         let mut params = Vec::with_capacity(function.params.len());
         let mut annotated = function.vararg.is_some();
-        for (n, binding) in ast[function.params].iter().enumerate() {
+        for binding in &ast[function.params] {
             let name = Some(self.sym(binding.name.name));
             let (ty, value, optional) = match binding.ty {
                 Some(ty) => {
@@ -64,10 +63,7 @@ impl Checker<'_> {
                     let ty = self.ty(ty);
                     (ty, Value::sure(ty), self.types.may_be_nil(ty))
                 }
-                None => {
-                    let hint = wanted.as_ref().and_then(|wanted| wanted.params.get(n));
-                    (Ty::ANY, hint.map_or(Value::ANY, |hint| Value::unsure(hint.ty)), true)
-                }
+                None => (Ty::ANY, Value::ANY, true),
             };
             signature.params.push(Param { name, ty, optional });
             params.push(value);

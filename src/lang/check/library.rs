@@ -175,6 +175,11 @@ impl Library {
         self.module_entry(name).map(|(name, _)| name)
     }
 
+    /// Is there such a module for an entry that lists these?
+    pub fn has(&self, name: &str, listed: &[&str]) -> bool {
+        self.module(name, listed.contains(&name)).is_some()
+    }
+
     /// The type of a module that everybody has, or that is `listed`.
     pub(super) fn module(&self, name: &str, listed: bool) -> Option<Ty> {
         let (_, module) = self.module_entry(name)?;
@@ -262,9 +267,7 @@ impl Checker<'_> {
             let TypeKind::Name { prefix, name, .. } = ty.kind else { continue };
             let text = self.ast.text(name.name);
             let known = match prefix {
-                Some(prefix) => {
-                    self.library.host_type(self.ast.text(prefix.name), text).is_some()
-                }
+                Some(prefix) => self.library.host_type(self.ast.text(prefix.name), text).is_some(),
                 None => {
                     lower::builtin(text).is_some()
                         || self.resolved.type_use(id) != crate::lang::resolve::TypeUse::Unknown

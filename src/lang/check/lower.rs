@@ -72,13 +72,7 @@ impl Checker<'_> {
         ast[list].iter().map(|ty| self.ty(*ty)).collect()
     }
 
-    fn named(
-        &mut self,
-        id: TypeId,
-        prefix: Option<Ident>,
-        name: Ident,
-        args: List<TypeId>,
-    ) -> Ty {
+    fn named(&mut self, id: TypeId, prefix: Option<Ident>, name: Ident, args: List<TypeId>) -> Ty {
         let text = self.ast.text(name.name);
         if let Some(prefix) = prefix {
             let local = match self.resolved.type_use(id) {
@@ -122,9 +116,12 @@ impl Checker<'_> {
         if text.len() > LEN_MAX {
             return Ty::STRING;
         }
-        let plain = text.len() >= 2 && !text.starts_with('[') && !text.contains('\\');
-        if plain {
-            return self.types.string(&text[1..text.len() - 1]);
+        // A string without an end may stop anywhere.
+        let quoted = |quote| text.strip_prefix(quote)?.strip_suffix(quote);
+        if let Some(plain) = quoted('"').or_else(|| quoted('\''))
+            && !plain.contains('\\')
+        {
+            return self.types.string(plain);
         }
         match String::from_utf8(literal::string(text)) {
             Ok(text) => self.types.string(&text),
@@ -157,6 +154,7 @@ impl Checker<'_> {
             Some((key, value)) if fields.is_empty() => self.types.make(Kind::Map(key, value)),
             // What else is in there is not known by name.
             Some(_) => Ty::TABLE,
+            None if fields.is_empty() => Ty::TABLE,
             None => self.types.make(Kind::Record(fields.into())),
         }
     }
@@ -229,7 +227,9 @@ impl Checker<'_> {
                 let ty = self.ty(ty);
                 Results::Known(Vec::new(), Some(ty))
             }
-            TypeKind::GenericPack(_) | TypeKind::Asserts { .. } | TypeKind::Error => Results::Unknown,
+            TypeKind::GenericPack(_) | TypeKind::Asserts { .. } | TypeKind::Error => {
+                Results::Unknown
+            }
             _ => Results::Known(vec![self.ty(id)], None),
         }
     }
@@ -252,7 +252,9 @@ impl Checker<'_> {
         let Some(binding) = self.resolved.use_of(expr).binding() else { return Ty::ANY };
         match self.ast[binding].ty {
             // Its own declaration may name it again.
-            Some(ty) if !matches!(self.ast[ty].kind, TypeKind::Typeof(_)) && self.typeof_depth < 8 => {
+            Some(ty)
+                if !matches!(self.ast[ty].kind, TypeKind::Typeof(_)) && self.typeof_depth < 8 =>
+            {
                 self.typeof_depth += 1;
                 let ty = self.ty(ty);
                 self.typeof_depth -= 1;

@@ -214,8 +214,13 @@ impl<'a> Checker<'a> {
         sym
     }
 
+    /// Is there no place for further findings?
+    fn is_full(&self) -> bool {
+        self.diagnostics.len() >= limits::DIAGNOSTICS
+    }
+
     fn report(&mut self, code: Code, span: Span, message: String) -> Option<&mut Diagnostic> {
-        if self.diagnostics.len() >= limits::DIAGNOSTICS {
+        if self.is_full() {
             return None;
         }
         let (related, help) = (None, None);

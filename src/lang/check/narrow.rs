@@ -78,7 +78,9 @@ impl Checker<'_> {
 
     fn narrow_equal(&mut self, left: ExprId, right: ExprId, equal: bool) {
         let (subject, value) = match self.ast[left].kind {
-            ExprKind::Nil | ExprKind::String | ExprKind::Number | ExprKind::Bool(_) => (right, left),
+            ExprKind::Nil | ExprKind::String | ExprKind::Number | ExprKind::Bool(_) => {
+                (right, left)
+            }
             _ => (left, right),
         };
         match (self.ast[subject].kind, self.ast[value].kind) {
@@ -101,7 +103,10 @@ impl Checker<'_> {
                 });
                 self.become_ty(binding, ty);
             }
-            (ExprKind::Field { object, name, .. }, ExprKind::String | ExprKind::Number | ExprKind::Bool(_)) => {
+            (
+                ExprKind::Field { object, name, .. },
+                ExprKind::String | ExprKind::Number | ExprKind::Bool(_),
+            ) => {
                 let Some(binding) = self.narrowable(object) else { return };
                 let (literal, sym) = (self.infer(value).ty, self.sym(name.name));
                 let ty = self.slots[binding.index()].ty;

@@ -32,10 +32,16 @@ impl Checker<'_> {
             _ => {}
         }
         let (a, b) = (self.infer(left), self.infer(right));
+        if op.priority() == Equal.priority() {
+            // The outcome may be kept and tested later.
+            self.touch(left);
+            self.touch(right);
+        }
         match op {
             Concat => {
                 for (id, value) in [(left, a), (right, b)] {
-                    if value.sure && matches!(self.types.type_name(value.ty), Some("nil" | "boolean"))
+                    if value.sure
+                        && matches!(self.types.type_name(value.ty), Some("nil" | "boolean"))
                     {
                         self.operand(op.text(), id, value, codes::OPERATION);
                     }
@@ -49,8 +55,10 @@ impl Checker<'_> {
             Equal | NotEqual => Value::sure(Ty::BOOLEAN),
             Less | LessEqual | Greater | GreaterEqual => {
                 let names = (self.types.type_name(a.ty), self.types.type_name(b.ty));
-                if let (Some(x @ ("number" | "string" | "nil")), Some(y @ ("number" | "string" | "nil"))) =
-                    names
+                if let (
+                    Some(x @ ("number" | "string" | "nil")),
+                    Some(y @ ("number" | "string" | "nil")),
+                ) = names
                     && x != y
                 {
                     let span = self.ast[left].span.to(self.ast[right].span);
@@ -113,7 +121,8 @@ impl Checker<'_> {
         // What is false of anything is no more than false or nil.
         let open = matches!(self.types.kind(kept), Kind::Any | Kind::Unknown | Kind::Parameter(..));
         if op == BinaryOp::And && open {
-            return Value::unsure(b.ty);
+            let no = self.types.bool(false);
+            return Value::unsure(self.types.union(&[no, Ty::NIL, b.ty]));
         }
         Value::unsure(self.types.union(&[kept, b.ty]))
     }

@@ -35,7 +35,7 @@ impl Checker<'_> {
         match kind {
             StatKind::Local { bindings, values, .. } => self.local(bindings, values),
             StatKind::LocalFunction { binding, function, .. } => {
-                let opened = self.open_function(function, None);
+                let opened = self.open_function(function);
                 self.declare(binding, Value::sure(opened.ty));
                 self.body(opened);
             }
@@ -45,13 +45,12 @@ impl Checker<'_> {
                 {
                     self.infer(object);
                 }
-                self.function(function, None);
+                self.function(function);
             }
             StatKind::Assign { targets, values, .. } => self.assign(targets, values),
             StatKind::Compound { op, target, value, .. } => self.compound(op, target, value),
             StatKind::Call(call) => {
-                self.infer(call);
-                return self.is_error_call(call);
+                return self.infer(call).ty == Ty::NEVER || self.is_error_call(call);
             }
             StatKind::Do(body) => return self.block(body),
             StatKind::While { condition, body } => {
@@ -65,7 +64,9 @@ impl Checker<'_> {
             StatKind::Repeat { body, condition } => {
                 let (ends, broken) = self.loop_body(body);
                 self.test(condition);
-                return ends && !broken;
+                let never =
+                    matches!(self.ast[condition].kind, ExprKind::Bool(false) | ExprKind::Nil);
+                return (ends || never) && !broken;
             }
             StatKind::If { branches, otherwise } => return self.if_stat(branches, otherwise),
             StatKind::NumericFor { var, from, to, step, body } => {
@@ -157,7 +158,9 @@ impl Checker<'_> {
     fn declare_local(&mut self, id: BindingId, want: Option<Want>, value: Value) {
         let value = match want {
             // A value that is known better than the annotation says may be used as what it is.
-            Some(want) => Value { ty: want.ty, sure: value.sure && value.ty == want.ty, host: false },
+            Some(want) => {
+                Value { ty: want.ty, sure: value.sure && value.ty == want.ty, host: false }
+            }
             None if self.resolved.local(id).writes > 0 => Value::ANY,
             None => Value { ty: self.types.widen(value.ty), ..value },
         };
@@ -202,6 +205,9 @@ impl Checker<'_> {
                     return None;
                 }
                 let field = self.field(object, name);
+                if field.host {
+                    return None;
+                }
                 // Taking a field away is no mistake.
                 want.ty = self.types.optional(field.ty);
             }

@@ -111,7 +111,8 @@ impl Checker<'_> {
         if open || missing.is_empty() {
             return;
         }
-        let message = format!("the table lacks {} of {}", quoted(&missing), self.types.show(want.ty));
+        let message =
+            format!("the table lacks {} of {}", quoted(&missing), self.types.show(want.ty));
         self.report(codes::MISSING_FIELD, self.ast[id].span, message);
     }
 
@@ -167,8 +168,7 @@ impl Checker<'_> {
             [] if n_tables == 1 => self.table(id, list, Want { ty: tables[0], ..want }),
             [] => {
                 self.open_table(list);
-                let message =
-                    format!("the table fits no part of {}", self.types.show(want.ty));
+                let message = format!("the table fits no part of {}", self.types.show(want.ty));
                 self.report(want.code, self.ast[id].span, message);
             }
             _ => self.open_table(list),
@@ -178,8 +178,7 @@ impl Checker<'_> {
 
 fn quoted(names: &[&str]) -> String {
     const SHOWN: usize = 3;
-    let mut shown: Vec<String> =
-        names.iter().take(SHOWN).map(|name| format!("'{name}'")).collect();
+    let mut shown: Vec<String> = names.iter().take(SHOWN).map(|name| format!("'{name}'")).collect();
     if names.len() > SHOWN {
         shown.push(format!("{} more", names.len() - SHOWN));
     }

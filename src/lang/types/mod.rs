@@ -23,8 +23,11 @@ pub(crate) const DEPTH: u32 = 24;
 /// Members of a union that are told apart; beyond it is `any`.
 const UNION_MAX: usize = 128;
 
-/// Steps of one question about types. Types that refer to each other can be made to need very many.
-pub(crate) const FUEL: u32 = 20_000;
+/// Steps of one question about types, of filling in one alias, and of all questions of a source. Types
+/// that refer to each other can be made to need very many.
+const FUEL: u32 = 20_000;
+const ALIAS_FUEL: u32 = 2_000;
+const TOTAL_FUEL: u32 = 20_000_000;
 
 /// Number of a type.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
@@ -214,6 +217,7 @@ pub struct Types {
     expanded: FxHashMap<Ty, Ty>,
     params: u32,
     fuel: u32,
+    total_fuel: u32,
 }
 
 impl Types {
@@ -242,6 +246,7 @@ impl Types {
             expanded: FxHashMap::default(),
             params: 0,
             fuel: FUEL,
+            total_fuel: TOTAL_FUEL,
         }
     }
 
@@ -384,7 +389,7 @@ impl Types {
         }
         let mut flat: Vec<Ty> = Vec::with_capacity(parts.len());
         let mut add = |ty: Ty| {
-            if ty != Ty::NEVER && !flat.contains(&ty) {
+            if ty != Ty::NEVER && flat.len() <= UNION_MAX && !flat.contains(&ty) {
                 flat.push(ty);
             }
         };
@@ -411,7 +416,8 @@ impl Types {
     /// One step of a question; `false` if it has taken too many.
     fn burn(&mut self) -> bool {
         self.fuel = self.fuel.saturating_sub(1);
-        self.fuel > 0
+        self.total_fuel = self.total_fuel.saturating_sub(1);
+        self.fuel.min(self.total_fuel) > 0
     }
 
     /// After aliases were filled in: what they stood for before is forgotten.
@@ -432,7 +438,9 @@ impl Types {
             let missing = |n: usize| args.get(n).copied().unwrap_or(Ty::ANY);
             let map: Vec<(Ty, Ty)> =
                 params.iter().enumerate().map(|(n, param)| (*param, missing(n))).collect();
+            let fuel = std::mem::replace(&mut self.fuel, ALIAS_FUEL);
             let body = self.substitute(body, &map, 0);
+            self.fuel = fuel;
             self.expanded.insert(ty, body);
             ty = body;
         }
@@ -448,10 +456,9 @@ impl Types {
             return Ty::ANY;
         }
         let depth = depth + 1;
-        let each =
-            |types: &mut Self, list: &[Ty]| -> Vec<Ty> {
-                list.iter().map(|ty| types.substitute(*ty, map, depth)).collect()
-            };
+        let each = |types: &mut Self, list: &[Ty]| -> Vec<Ty> {
+            list.iter().map(|ty| types.substitute(*ty, map, depth)).collect()
+        };
         match self.kind(ty).clone() {
             Kind::Parameter(..) => {
                 map.iter().find(|(param, _)| *param == ty).map_or(ty, |(_, with)| *with)

@@ -112,9 +112,10 @@ impl Types {
                 let (fields, value) = (fields.clone(), *value);
                 fields.iter().all(|field| self.fits(field.ty, value, false, depth))
             }
-            (Array(_) | Map(..) | Record(_) | Class(_), Array(_) | Map(..) | Record(_) | Class(_)) => {
-                true
-            }
+            (
+                Array(_) | Map(..) | Record(_) | Class(_),
+                Array(_) | Map(..) | Record(_) | Class(_),
+            ) => true,
             (Thread, Thread) | (Userdata, Userdata) => true,
             _ => false,
         }
@@ -156,7 +157,9 @@ impl Types {
         self.filter(ty, &mut |types, part| match types.kind(part) {
             Kind::Nil | Kind::Literal(Literal::Bool(false)) => Some(part),
             Kind::Boolean => Some(types.bool(false)),
-            Kind::Any | Kind::Unknown | Kind::Parameter(..) | Kind::Error | Kind::Never => Some(part),
+            Kind::Any | Kind::Unknown | Kind::Parameter(..) | Kind::Error | Kind::Never => {
+                Some(part)
+            }
             _ => None,
         })
     }
@@ -167,11 +170,7 @@ impl Types {
     }
 
     /// The parts of a type that `keep` keeps, each as it says.
-    pub fn filter(
-        &mut self,
-        ty: Ty,
-        keep: &mut dyn FnMut(&mut Self, Ty) -> Option<Ty>,
-    ) -> Ty {
+    pub fn filter(&mut self, ty: Ty, keep: &mut dyn FnMut(&mut Self, Ty) -> Option<Ty>) -> Ty {
         self.refuel();
         self.filtered(ty, keep, 0).unwrap_or(Ty::NEVER)
     }

@@ -47,8 +47,12 @@ impl Types {
 
     fn write_composed(&self, ty: Ty, depth: u32, out: &mut String) {
         match self.kind(ty) {
-            Kind::Literal(Literal::Number(bits)) => out.push_str(&f64::from_bits(*bits).to_string()),
-            Kind::Literal(Literal::String(text)) => out.push_str(&format!("{:?}", self.text(*text))),
+            Kind::Literal(Literal::Number(bits)) => {
+                out.push_str(&f64::from_bits(*bits).to_string())
+            }
+            Kind::Literal(Literal::String(text)) => {
+                out.push_str(&format!("{:?}", self.text(*text)))
+            }
             Kind::Union(parts) => self.write_union(parts, depth, out),
             Kind::Intersection(parts) => self.write_list(parts, " & ", depth, out),
             Kind::Array(element) => {

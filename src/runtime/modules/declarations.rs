@@ -49,8 +49,8 @@ mod tests {
     use std::collections::BTreeSet;
 
     use super::*;
-    use crate::runtime::engine::registered;
     use crate::runtime::engine::raw::State;
+    use crate::runtime::engine::registered;
     use crate::runtime::modules;
     use crate::runtime::modules::testing::check_lua;
 
