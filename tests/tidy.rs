@@ -35,7 +35,13 @@ const OWNERS: &[(&str, &[&str])] = &[
     ("rusqlite", &["src/core/registry"]),
     (
         "rustc_hash",
-        &["src/core", "src/infra/transcoder", "src/runtime/engine", "src/runtime/modules/json"],
+        &[
+            "src/core",
+            "src/infra/transcoder",
+            "src/lang/types",
+            "src/runtime/engine",
+            "src/runtime/modules/json",
+        ],
     ),
     ("rustix", &["src/core/reactor", "src/infra/logger", "src/services/terminal"]),
     ("saphyr_parser", &["src/app/project"]),

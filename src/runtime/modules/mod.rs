@@ -7,6 +7,7 @@ pub mod base;
 pub mod channel;
 pub mod coroutine;
 pub mod ctx;
+pub mod declarations;
 pub mod errors;
 pub mod events;
 pub mod io;
