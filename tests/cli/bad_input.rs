@@ -280,12 +280,12 @@ fn lua_that_does_not_parse() {
     let project = Project::with_cli("local io = require('io')\nlocal x = = 1\nreturn {}\n");
     project.run("run -x app:cli").fails(&[
         "operation failed for entry app:cli: ",
-        "app:cli:2: ",
+        "app:cli:2:11: ",
         "got '='",
         " 2 | local x = = 1",
     ]);
     let project = Project::with_cli("local s = 'open\n");
-    project.run("run -x app:cli").fails(&["app:cli:1: ", " 1 | local s = 'open"]);
+    project.run("run -x app:cli").fails(&["app:cli:1:11: ", " 1 | local s = 'open"]);
     let project = Project::with_cli("if x then\n");
     project.run("run -x app:cli").fails(&["app:cli", "'end'"]);
 }
