@@ -22,12 +22,26 @@ const OWNERS: &[(&str, &[&str])] = &[
     ("mio", &["src/core/reactor", "src/core/scheduler"]),
     ("mlua", &["src/runtime"]),
     ("parking_lot", &["src"]),
-    ("regex", &["src/core/registry", "src/infra/json_schema", "src/system/security"]),
+    (
+        "regex",
+        &[
+            "src/core/registry",
+            "src/infra/json_schema",
+            "src/system/security",
+            "src/runtime/modules/types",
+        ],
+    ),
     ("rmp", &["src/infra/transcoder"]),
     ("rusqlite", &["src/core/registry"]),
     (
         "rustc_hash",
-        &["src/core", "src/infra/transcoder", "src/runtime/engine", "src/runtime/modules/json"],
+        &[
+            "src/core",
+            "src/infra/transcoder",
+            "src/lang/types",
+            "src/runtime/engine",
+            "src/runtime/modules/json",
+        ],
     ),
     ("rustix", &["src/core/reactor", "src/infra/logger", "src/services/terminal"]),
     ("saphyr_parser", &["src/app/project"]),

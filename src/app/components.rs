@@ -30,12 +30,14 @@ use crate::core::relay::Exit;
 use crate::core::scheduler::Handle;
 use crate::infra::app_context::{AppContext, Key};
 use crate::infra::component::Component;
+use crate::infra::config::Config;
 use crate::infra::error::{Error, Result};
 use crate::infra::event_bus::{Event, EventBus};
 use crate::infra::logger::{Level, Logger};
 use crate::infra::transcoder::{Map, Value};
 use crate::runtime::kinds::ProcessListener;
 use crate::runtime::pool::VmPool;
+use crate::runtime::type_check::TypeChecked;
 use crate::services::events;
 use crate::services::groups::GroupScopeListener;
 use crate::services::host::HostListener;
@@ -366,11 +368,19 @@ component!(EngineComponent, "engine", ["factory", "security"], |this, context| {
     let scopes = kernel.groups.clone();
     registry.register_listener("pg.scope", Arc::new(GroupScopeListener { scopes }));
     let factory = kernel.factory.clone();
-    registry.register_listener("process.lua", Arc::new(ProcessListener { factory }));
+    let strict = is_type_checked(&*need(context, &CONFIG)?);
+    let programs = TypeChecked::new(ProcessListener { factory }, strict);
+    registry.register_listener("process.lua", programs);
     context.attach(&Kernel::KEY, kernel);
     context.attach(&POOL, pool);
     Ok(())
 });
+
+/// Are entries with type errors to be refused?
+fn is_type_checked(config: &Config) -> bool {
+    let is_on = |key| config.get_bool(key) == Some(true);
+    is_on("lua.type_system.enabled") && is_on("lua.type_system.strict")
+}
 
 /// The pool of VMs of a kernel, which spawns through it from now on.
 pub fn open_pool(kernel: &Arc<Kernel>) -> Arc<VmPool> {

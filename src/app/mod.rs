@@ -6,6 +6,7 @@ pub mod config_file;
 pub mod dependencies;
 pub mod exec;
 pub mod infrastructure;
+pub mod lint;
 pub mod log_events;
 pub mod node;
 pub mod outside;

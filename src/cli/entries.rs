@@ -8,6 +8,7 @@ use crate::app::dependencies::{self, Expander};
 use crate::app::pipeline::disable::DisableRules;
 use crate::app::pipeline::link::Strictness;
 use crate::app::pipeline::{self, Plan, Prepared, overrides};
+pub use crate::app::project::Origins;
 use crate::app::project::{self, LockFile, workspace};
 use crate::cli::args::GlobalArgs;
 use crate::cli::output;
@@ -45,11 +46,21 @@ pub fn expander(
 /// `--override`. The warnings are for the caller; files that cannot be used have been shown on stderr
 /// even if something else then fails.
 pub fn load(
-    mut lock: LockFile,
+    lock: LockFile,
     configuration: &Configuration,
     override_args: &[String],
     is_console: bool,
 ) -> Result<Prepared> {
+    load_with_origins(lock, configuration, override_args, is_console).map(|(prepared, _)| prepared)
+}
+
+/// Like [`load`], with the file that each entry came from.
+pub fn load_with_origins(
+    mut lock: LockFile,
+    configuration: &Configuration,
+    override_args: &[String],
+    is_console: bool,
+) -> Result<(Prepared, Origins)> {
     let config = &configuration.config;
     let mut warnings = workspace::apply(&mut lock, config, &configuration.dir)?;
     let matches = |pattern: &str, value: &str| Pattern::parse(pattern).matches(value);
@@ -70,5 +81,5 @@ pub fn load(
     warnings.extend(loaded.warnings);
     warnings.append(&mut prepared.warnings);
     prepared.warnings = warnings;
-    Ok(prepared)
+    Ok((prepared, loaded.origins))
 }

@@ -9,6 +9,7 @@ mod compare;
 mod echo;
 mod history;
 mod hostile;
+mod lint;
 mod project;
 mod pty;
 mod registry;

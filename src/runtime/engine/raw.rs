@@ -368,6 +368,14 @@ impl State {
         (bytes, u16::try_from(atom).ok())
     }
 
+    /// In a `__namecall` function: the name of the method that is called. It lives as long as the code
+    /// that names it, which is being run.
+    #[inline]
+    pub fn called_method<'a>(self) -> Option<&'a [u8]> {
+        let name = ffi!(ffi::lua_namecallatom(self.0, std::ptr::null_mut()));
+        (!name.is_null()).then(|| ffi!(CStr::from_ptr(name)).to_bytes())
+    }
+
     /// Address of a string, table or other object: its identity while it lives.
     #[inline]
     pub fn address(self, index: c_int) -> usize {

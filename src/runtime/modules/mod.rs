@@ -7,6 +7,7 @@ pub mod base;
 pub mod channel;
 pub mod coroutine;
 pub mod ctx;
+pub mod declarations;
 pub mod errors;
 pub mod events;
 pub mod io;
@@ -23,6 +24,7 @@ pub mod system;
 mod testing;
 pub mod time;
 pub mod tty;
+pub mod types;
 pub mod uuid;
 
 use crate::runtime::engine::raw::State;
@@ -79,4 +81,5 @@ pub fn register_types(l: State) {
     registry::register_types(l);
     time::register_types(l);
     tty::register_types(l);
+    types::register_types(l);
 }
