@@ -194,7 +194,7 @@ fn a_program_may_end_the_runtime() {
              end }}"
         );
         project.write("src/job.lua", &job);
-        let mut running = start(&project, "run");
+        let running = start(&project, "run");
         running.expect("shutting down");
         running.expect("asked to end");
         let (ended, lines) = running.end();
