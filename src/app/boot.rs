@@ -22,7 +22,7 @@ use crate::infra::logger::Logger;
 use crate::infra::transcoder::Value;
 use crate::runtime::pool::VmPool;
 use crate::system::finder::Finder;
-use crate::system::kernel::Kernel;
+use crate::system::kernel::{Control, Kernel};
 use crate::system::roster::Roster;
 use crate::system::supervisor::Supervisor;
 
@@ -72,6 +72,13 @@ impl System {
                 Err(error)
             }
         }
+    }
+
+    /// What `system.exit` does; `exit` must not block. Before the entries are loaded.
+    pub fn on_exit(&self, exit: impl Fn(i32) + Send + Sync + 'static) {
+        let supervisor = Arc::downgrade(&self.supervisor);
+        // Nobody else sets it.
+        let _ = self.kernel.control.set(Control { supervisor, exit: Box::new(exit) });
     }
 
     /// Phase 4: the entries become the registry's baseline; with that `auto_start` services begin to

@@ -361,6 +361,7 @@ component!(EngineComponent, "engine", ["factory", "security"], |this, context| {
         blocking: this.blocking.clone(),
         changes: this.changes.clone(),
         spawner: OnceLock::new(),
+        control: OnceLock::new(),
     });
     let pool = open_pool(&kernel);
     let registry = need(context, &REGISTRY)?;

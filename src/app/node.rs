@@ -74,6 +74,7 @@ impl Node {
             blocking: infrastructure.blocking.clone(),
             changes: infrastructure.changes.clone(),
             spawner: OnceLock::new(),
+            control: OnceLock::new(),
         });
         let pool = open_pool(&kernel);
         let factory = kernel.factory.clone();

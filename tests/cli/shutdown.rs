@@ -173,3 +173,31 @@ fn the_exit_status_is_that_of_the_program() {
     project.edit("src/_index.yaml", "process: job", "process: 7");
     project.run("run").exits(1);
 }
+
+#[test]
+fn a_program_may_end_the_runtime() {
+    let entries =
+        "  - {name: job, kind: process.lua, source: file://job.lua, modules: [system, logger]}
+  - {name: svc, kind: process.service, process: job, host: app:processes,
+     lifecycle: {auto_start: true}}
+";
+    for (call, code) in
+        [("system.exit()", 0), ("system.exit(7)", 7), ("system.exit(3) system.exit(4)", 4)]
+    {
+        let project = Project::with_entries(entries);
+        let job = format!(
+            "local system, logger = require('system'), require('logger')
+             return {{ main = function()
+               {call}
+               local reason = process.events():receive().reason
+               logger:info('asked to end', {{reason = reason}})
+             end }}"
+        );
+        project.write("src/job.lua", &job);
+        let running = start(&project, "run");
+        running.expect("shutting down");
+        running.expect("asked to end");
+        let (ended, lines) = running.end();
+        assert_eq!(ended, Some(code), "{call}: {lines:#?}");
+    }
+}

@@ -201,7 +201,7 @@ fn a_host_is_started_for_its_service() {
 /// A project whose `app:cli` watches services; `body` may `wait(service, status)` for the data of a
 /// change, `send(kind, service)`, and wait for a [`NAMED_JOB`] to be `up(name)`.
 fn watched(entries: &str, body: &str) -> Project {
-    let project = Project::with_entries(&format!("{CLI}{entries}"));
+    let project = Project::with_entries(&(CLI.replace("registry", "registry, system") + entries));
     project.write(
         "src/cli.lua",
         &format!(
@@ -474,4 +474,35 @@ fn a_service_acts_as_its_lifecycle_says() {
         assert!(line.contains(text), "{line}");
     }
     stop(running);
+}
+
+#[test]
+fn programs_read_the_states_of_services() {
+    let project = watched(
+        MANUAL,
+        "local supervisor = require('system').supervisor
+         local ids = {}
+         for _, row in ipairs(supervisor.states()) do ids[#ids + 1] = row.id .. ' ' .. row.status end
+         io.print(table.concat(ids, ', '))
+         send('service.start', 'app:web')
+         wait('app:web', 'running')
+         assert(process.terminate(up('web')))
+         wait('app:web', 'failed') wait('app:web', 'running')
+         local row = supervisor.state('app:web')
+         io.print(row.id, row.status, row.desired, row.retry_count, row.details)
+         io.print(row.started_at > 1.7e18, row.last_update >= row.started_at)
+         for _, id in {'', 'app:nobody'} do
+           local none, err = supervisor.state(id)
+           io.print(none, err:kind(), tostring(err))
+         end",
+    );
+    project.write("src/job.lua", NAMED_JOB);
+    let ended = project.run("run -x app:cli").exits(0);
+    let wanted = "app:db unknown, app:processes running, app:terminal running, app:web unknown
+app:web\trunning\trunning\t1\tnil
+true\ttrue
+nil\tInvalid\tservice id is empty
+nil\tInternal\tunknown service: app:nobody
+";
+    assert_eq!(ended.stdout, wanted, "{}", ended.stderr);
 }

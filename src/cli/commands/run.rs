@@ -135,6 +135,8 @@ impl Job {
         shutdown: &Arc<Shutdown>,
     ) -> Result<Option<Arc<TerminalSession>>> {
         install_signals(shutdown, &self.logger)?;
+        let exit = shutdown.clone();
+        system.on_exit(move |code| exit.request(code));
         system.load(entries)?;
         self.logger.info("runtime ready", []);
         let spec = match &self.target {

@@ -19,6 +19,7 @@ pub mod pg;
 pub mod process;
 pub mod registry;
 pub mod security;
+pub mod system;
 #[cfg(test)]
 mod testing;
 pub mod time;
@@ -52,6 +53,7 @@ pub static GRANTED: &[Module] = &[
     Module { name: "pg", open: pg::open },
     Module { name: "registry", open: registry::open },
     Module { name: "security", open: security::open },
+    Module { name: "system", open: system::open },
     Module { name: "time", open: time::open },
     Module { name: "uuid", open: uuid::open },
     Module { name: "tty", open: tty::open },
