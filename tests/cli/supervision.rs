@@ -446,7 +446,7 @@ fn a_service_acts_as_somebody() {
     groups: [staff]
 ";
     let security = "security: {actor: {id: clerk, meta: {team: red}}, groups: ['app:staff']}";
-    let entries = service(security).replace("[logger]", "[logger, security]");
+    let entries = service(security).replacen("modules: [logger", "modules: [security, logger", 1);
     let project = Project::with_entries(&format!("{entries}{policies}"));
     project.write(
         "src/job.lua",
