@@ -55,7 +55,7 @@ const OWNERS: &[(&str, &[&str])] = &[
     ("smallvec", &["src"]),
     ("strsim", &["src/infra/nearest.rs"]),
     ("unicode_width", &["src/infra/ansi"]),
-    ("uuid", &["src/runtime/modules/uuid.rs"]),
+    ("uuid", &["src/runtime/modules"]),
 ];
 
 /// Where `unsafe` may stand, and what for. That each block has its `SAFETY:` is a lint of clippy's.
