@@ -136,12 +136,10 @@ impl Checker<'_> {
         let list = &ast[args];
         let params = signature.params.get(skip..).unwrap_or_default();
         let mut given: Vec<(Ty, Ty)> = Vec::new();
-        let mut open_end = false;
         for (n, arg) in list.iter().enumerate() {
             let is_last = n + 1 == list.len();
-            let several = matches!(ast[*arg].kind, ExprKind::Call { .. } | ExprKind::Vararg);
+            let several = self.is_several(*arg);
             if is_last && several {
-                open_end = true;
                 let mut values = Values { known: Default::default(), rest: Rest::None };
                 self.infer_last(*arg, &mut values);
                 let rest = params.get(n..).unwrap_or_default();
@@ -175,7 +173,7 @@ impl Checker<'_> {
             }
             self.touch(*arg);
         }
-        self.count(id, signature, params, list, open_end, host);
+        self.count(id, signature, params, list, host);
         match &signature.results {
             Results::Known(types, rest) if !given.is_empty() => {
                 let mut with = |ty: &Ty| {
@@ -194,10 +192,11 @@ impl Checker<'_> {
         signature: &Signature,
         params: &[Param],
         args: &[ExprId],
-        open_end: bool,
         host: bool,
     ) {
         let code = if host { codes::HOST_ARGUMENT } else { codes::ARGUMENT_COUNT };
+        // The last argument may be any number of values.
+        let open_end = args.last().is_some_and(|last| self.is_several(*last));
         let least = params.iter().rposition(|param| !param.optional).map_or(0, |last| last + 1);
         let sure = args.len() - usize::from(open_end);
         let (span, limit) = if sure > params.len() && signature.rest.is_none() && !signature.loose {

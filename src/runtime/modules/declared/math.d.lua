@@ -50,6 +50,11 @@ interface math
   function isinf(x: number): boolean
   function isfinite(x: number): boolean
   pi: number
+  e: number
+  phi: number
+  sqrt2: number
+  tau: number
+  nan: number
   huge: number
   maxinteger: number
   mininteger: number
