@@ -6,42 +6,51 @@
 //! | dispatcher | pidgen | `Dispatcher` |
 //! | terminal | dispatcher | handlers of the commands that read from terminals |
 //! | events | dispatcher | handlers of the commands of the event bus |
-//! | registry | dispatcher | `Registry`, history in memory |
+//! | registry | dispatcher | `Registry`, its history |
 //! | finder | registry | `Finder` |
-//! | supervisor | registry | `Supervisor`, its events and log lines |
+//! | supervisor | registry | `Supervisor`, its events and log lines; `Roster` |
 //! | topology | supervisor | `Topology` |
 //! | lifecycle | topology | `Lifecycle`, with the events of processes |
 //! | factory | lifecycle | `Factory` |
-//! | engine | factory | `Kernel`, `VmPool`; kind `process.lua` |
+//! | security | registry | `Security`; kind `security.policy` |
+//! | engine | factory, security | `Kernel`, `VmPool`; kinds `process.lua`, `pg.scope` |
 //! | hosts | engine | kinds `process.host`, `terminal.host` |
 //! | services | hosts | kind `process.service` |
 
 use std::sync::{Arc, OnceLock, Weak};
 
 use crate::app::infrastructure::{CONFIG, Infrastructure, LOGGER, MAILBOX, RELAY, TABLE};
+use crate::app::registry_settings;
 use crate::core::blocking::Pool;
 use crate::core::dispatcher::Dispatcher;
+use crate::core::expansion::Expansion;
 use crate::core::pid::PidGen;
 use crate::core::registry::{EntryId, Publisher, Registry, Settings};
 use crate::core::relay::Exit;
 use crate::core::scheduler::Handle;
 use crate::infra::app_context::{AppContext, Key};
 use crate::infra::component::Component;
+use crate::infra::config::Config;
 use crate::infra::error::{Error, Result};
 use crate::infra::event_bus::{Event, EventBus};
 use crate::infra::logger::{Level, Logger};
 use crate::infra::transcoder::{Map, Value};
 use crate::runtime::kinds::ProcessListener;
 use crate::runtime::pool::VmPool;
+use crate::runtime::type_check::TypeChecked;
 use crate::services::events;
+use crate::services::groups::GroupScopeListener;
 use crate::services::host::HostListener;
 use crate::services::process_service::ProcessServiceListener;
+use crate::services::security::PolicyListener;
 use crate::services::terminal;
 use crate::system::factory::Factory;
 use crate::system::finder::Finder;
 use crate::system::host::Hosts;
 use crate::system::kernel::Kernel;
 use crate::system::lifecycle::{Handler, Lifecycle, Started};
+use crate::system::roster::Roster;
+use crate::system::security::Security;
 use crate::system::spawn::Spawner;
 use crate::system::supervisor::{self, Supervisor};
 use crate::system::topology::Topology;
@@ -63,12 +72,13 @@ pub fn all(infrastructure: &Infrastructure) -> Vec<Box<dyn Component>> {
         Box::new(DispatcherComponent),
         Box::new(TerminalComponent),
         Box::new(EventsComponent),
-        Box::new(RegistryComponent),
+        Box::new(RegistryComponent { expansion: infrastructure.expansion.clone() }),
         Box::new(FinderComponent),
         Box::new(SupervisorComponent { scheduler: scheduler.clone() }),
         Box::new(TopologyComponent),
         Box::new(LifecycleComponent),
         Box::new(FactoryComponent),
+        Box::new(SecurityComponent),
         Box::new(EngineComponent {
             scheduler,
             blocking: infrastructure.blocking.clone(),
@@ -135,17 +145,18 @@ component!(EventsComponent, "events", ["dispatcher"], |_, context| {
     Ok(())
 });
 
-struct RegistryComponent;
+struct RegistryComponent {
+    expansion: Option<Arc<dyn Expansion>>,
+}
 
-component!(RegistryComponent, "registry", ["dispatcher"], |_, context| {
+component!(RegistryComponent, "registry", ["dispatcher"], |this, context| {
     let bus = need(context, &EventBus::KEY)?;
     let publisher: Arc<dyn Publisher> = Arc::new(RegistryEvents { bus: (*bus).clone() });
     let config = need(context, &CONFIG)?;
-    let mut settings = Settings { publisher: Some(publisher), ..Settings::default() };
-    if let Some(kinds) = config.get_list("registry.dispatch_internal_kinds") {
-        settings.internal_kinds =
-            kinds.iter().filter_map(Value::as_str).map(str::to_owned).collect();
-    }
+    let logger = need(context, &LOGGER)?.named("registry");
+    let settings = registry_settings::read(&config, &logger)?;
+    let expansion = this.expansion.clone();
+    let settings = Settings { publisher: Some(publisher), expansion, ..settings };
     context.attach(&REGISTRY, Arc::new(Registry::new(settings)));
     Ok(())
 });
@@ -185,14 +196,33 @@ struct SupervisorComponent {
     scheduler: Handle,
 }
 
-component!(SupervisorComponent, "supervisor", ["registry"], |this, context| {
-    let bus = need(context, &EventBus::KEY)?;
-    let logger = need(context, &LOGGER)?;
-    let news = Arc::new(SupervisorNews { bus: (*bus).clone(), logger: (*logger).clone() });
-    let supervisor = Supervisor::spawn(this.scheduler.clock().clone(), news)?;
-    context.attach(&SUPERVISOR, Arc::new(supervisor));
-    Ok(())
-});
+impl Component for SupervisorComponent {
+    fn name(&self) -> &'static str {
+        "supervisor"
+    }
+
+    fn needs(&self) -> &'static [&'static str] {
+        &["registry"]
+    }
+
+    fn load(&self, context: &AppContext) -> Result<()> {
+        let bus = need(context, &EventBus::KEY)?;
+        let logger = need(context, &LOGGER)?;
+        let news = Arc::new(SupervisorNews { bus: (*bus).clone(), logger: (*logger).clone() });
+        let supervisor = Arc::new(Supervisor::spawn(self.scheduler.clock().clone(), news)?);
+        let registry = need(context, &REGISTRY)?;
+        let roster = Roster::new(supervisor.clone(), &registry, logger.named("supervisor"));
+        let roster = Arc::new(roster);
+        registry.register_observer("**", roster.clone());
+        context.attach(&SUPERVISOR, supervisor);
+        context.attach(&Roster::KEY, roster);
+        Ok(())
+    }
+
+    fn start(&self, context: &AppContext) -> Result<()> {
+        need(context, &Roster::KEY)?.listen(&*need(context, &EventBus::KEY)?)
+    }
+}
 
 /// Turns changes of services into events and log lines.
 struct SupervisorNews {
@@ -297,13 +327,24 @@ component!(FactoryComponent, "factory", ["lifecycle"], |_, context| {
     Ok(())
 });
 
+struct SecurityComponent;
+
+component!(SecurityComponent, "security", ["registry"], |_, context| {
+    let strict = need(context, &CONFIG)?.get_bool("security.strict_mode").unwrap_or(false);
+    let security = Arc::new(Security::new(strict));
+    let listener = Arc::new(PolicyListener { security: security.clone() });
+    need(context, &REGISTRY)?.register_listener("security.policy", listener);
+    context.attach(&Security::KEY, security);
+    Ok(())
+});
+
 struct EngineComponent {
     scheduler: Handle,
     blocking: Arc<Pool>,
     changes: Arc<Pool>,
 }
 
-component!(EngineComponent, "engine", ["factory"], |this, context| {
+component!(EngineComponent, "engine", ["factory", "security"], |this, context| {
     let kernel = Arc::new(Kernel {
         pids: (*need(context, &PIDGEN)?).clone(),
         scheduler: this.scheduler.clone(),
@@ -312,6 +353,8 @@ component!(EngineComponent, "engine", ["factory"], |this, context| {
         hosts: Arc::new(Hosts::default()),
         factory: need(context, &FACTORY)?,
         lifecycle: need(context, &LIFECYCLE)?,
+        security: need(context, &Security::KEY)?,
+        groups: Arc::default(),
         dispatcher: need(context, &Dispatcher::KEY)?,
         logger: (*need(context, &LOGGER)?).clone(),
         registry: Arc::downgrade(&need(context, &REGISTRY)?),
@@ -320,13 +363,23 @@ component!(EngineComponent, "engine", ["factory"], |this, context| {
         spawner: OnceLock::new(),
     });
     let pool = open_pool(&kernel);
+    let registry = need(context, &REGISTRY)?;
+    let scopes = kernel.groups.clone();
+    registry.register_listener("pg.scope", Arc::new(GroupScopeListener { scopes }));
     let factory = kernel.factory.clone();
-    need(context, &REGISTRY)?
-        .register_listener("process.lua", Arc::new(ProcessListener { factory }));
+    let strict = is_type_checked(&*need(context, &CONFIG)?);
+    let programs = TypeChecked::new(ProcessListener { factory }, strict);
+    registry.register_listener("process.lua", programs);
     context.attach(&Kernel::KEY, kernel);
     context.attach(&POOL, pool);
     Ok(())
 });
+
+/// Are entries with type errors to be refused?
+fn is_type_checked(config: &Config) -> bool {
+    let is_on = |key| config.get_bool(key) == Some(true);
+    is_on("lua.type_system.enabled") && is_on("lua.type_system.strict")
+}
 
 /// The pool of VMs of a kernel, which spawns through it from now on.
 pub fn open_pool(kernel: &Arc<Kernel>) -> Arc<VmPool> {
@@ -344,7 +397,7 @@ component!(HostsComponent, "hosts", ["engine"], |_, context| {
     let listener = Arc::new(HostListener {
         kernel: need(context, &Kernel::KEY)?,
         relay: need(context, &RELAY)?,
-        supervisor: need(context, &SUPERVISOR)?,
+        roster: need(context, &Roster::KEY)?,
     });
     let registry = need(context, &REGISTRY)?;
     registry.register_listener("process.host", listener.clone());
@@ -355,10 +408,8 @@ component!(HostsComponent, "hosts", ["engine"], |_, context| {
 struct ServicesComponent;
 
 component!(ServicesComponent, "services", ["hosts"], |_, context| {
-    let listener = Arc::new(ProcessServiceListener {
-        kernel: need(context, &Kernel::KEY)?,
-        supervisor: need(context, &SUPERVISOR)?,
-    });
+    let (kernel, roster) = (need(context, &Kernel::KEY)?, need(context, &Roster::KEY)?);
+    let listener = Arc::new(ProcessServiceListener::new(kernel, roster));
     need(context, &REGISTRY)?.register_listener("process.service", listener);
     Ok(())
 });

@@ -4,9 +4,7 @@
 //! The boot sequence builds one from its components; tests, benches and embedding programs start one
 //! directly.
 
-use std::sync::mpsc;
 use std::sync::{Arc, OnceLock};
-use std::time::Duration;
 
 use crate::app::components::{RegistryEvents, open_pool};
 use crate::app::infrastructure::{Infrastructure, MAILBOX, TABLE};
@@ -14,23 +12,26 @@ use crate::core::dispatcher::Dispatcher;
 use crate::core::pid::{HostId, Pid, PidGen};
 use crate::core::registry::{EntryId, Registry, Settings};
 use crate::core::relay::node::Host as RelayHost;
-use crate::core::relay::{Body, Exit, Outcome, Package};
-use crate::infra::error::{Error, Result};
+use crate::infra::error::Result;
 use crate::infra::event_bus::EventBus;
 use crate::infra::transcoder::Value;
-use crate::infra::transcoder::wire::Wire;
 use crate::runtime::engine::chunk::Definition;
 use crate::runtime::kinds::ProcessListener;
 use crate::runtime::modules;
 use crate::runtime::pool::VmPool;
+use crate::services::groups::GroupScopeListener;
+use crate::services::security::PolicyListener;
 use crate::services::{events, terminal};
 use crate::system::factory::Factory;
 use crate::system::host::{Host, HostKind, Hosts};
-use crate::system::kernel::{Kernel, RootSpawn};
+use crate::system::kernel::Kernel;
 use crate::system::lifecycle::Lifecycle;
+use crate::system::security::Security;
 use crate::system::topology::Topology;
 
 pub use crate::app::infrastructure::Options;
+use crate::app::outside;
+pub use crate::app::outside::{Ended, Endpoint, Message};
 
 pub struct Node {
     pub kernel: Arc<Kernel>,
@@ -42,6 +43,7 @@ pub struct Node {
 impl Node {
     /// Starts the workers. Nothing runs on them yet.
     pub fn start(options: Options) -> Result<Node> {
+        let strict = options.config.get_bool("security.strict_mode").unwrap_or(false);
         let infrastructure = Infrastructure::start(options)?;
         let context = &infrastructure.context;
         let attached = "attached by the infrastructure";
@@ -53,6 +55,7 @@ impl Node {
         let publisher = RegistryEvents { bus: infrastructure.bus.clone() };
         let registry = Arc::new(Registry::new(Settings {
             publisher: Some(Arc::new(publisher)),
+            expansion: infrastructure.expansion.clone(),
             ..Settings::default()
         }));
         let kernel = Arc::new(Kernel {
@@ -63,6 +66,8 @@ impl Node {
             hosts: Arc::new(Hosts::default()),
             factory: Arc::new(Factory::default()),
             lifecycle: Arc::new(Lifecycle::default()),
+            security: Arc::new(Security::new(strict)),
+            groups: Arc::default(),
             dispatcher,
             logger: infrastructure.logger.clone(),
             registry: Arc::downgrade(&registry),
@@ -72,6 +77,10 @@ impl Node {
         });
         let pool = open_pool(&kernel);
         let factory = kernel.factory.clone();
+        let listener = GroupScopeListener { scopes: kernel.groups.clone() };
+        registry.register_listener("pg.scope", Arc::new(listener));
+        let listener = PolicyListener { security: kernel.security.clone() };
+        registry.register_listener("security.policy", Arc::new(listener));
         registry.register_listener("process.lua", Arc::new(ProcessListener { factory }));
         Ok(Node { kernel, pool, registry, infrastructure })
     }
@@ -106,37 +115,17 @@ impl Node {
 
     /// Sends a message that comes from no process. `UNAVAILABLE`, retryable: the target has no room.
     pub fn send(&self, to: Pid, topic: &str, values: &[Value]) -> Result<()> {
-        let mut message = Wire::new();
-        message.str(topic.as_bytes());
-        values.iter().for_each(|value| message.value(value));
-        let package = Package { from: Pid::NONE, to, body: Body::Message(message) };
-        let sent = self.kernel.mailbox.send_from_outside(package);
-        sent.map_err(|refused| refused.reason.into())
+        outside::try_send(&self.kernel, Pid::NONE, to, topic, values)
     }
 
-    /// Starts a process and returns once it is there; `ended` hears of its end.
+    /// An address to which processes send and a thread of this program receives.
+    pub fn endpoint(&self, name: &str) -> Result<Endpoint> {
+        Endpoint::open(&self.kernel, name)
+    }
+
+    /// Starts a process and returns once it is there; [`Ended`] hears of its end.
     pub fn spawn(&self, source: &str, host: &str, args: &[Value]) -> Result<(Pid, Ended)> {
-        let (sender, ended) = mpsc::channel();
-        let (reply, started) = mpsc::channel();
-        let spawn = RootSpawn {
-            source: source.into(),
-            host: host.into(),
-            args: Wire::of(args),
-            terminal: None,
-            on_end: Some(Box::new(move |exit: &Exit| {
-                // Nobody may be waiting for it.
-                let _ = sender.send(exit.outcome.clone());
-            })),
-        };
-        self.kernel.spawn(
-            spawn,
-            Box::new(move |result| {
-                let _ = reply.send(result);
-            }),
-        );
-        let gone = |_| Error::unavailable("the runtime has stopped");
-        let pid = started.recv().map_err(gone)??;
-        Ok((pid, Ended(ended)))
+        outside::spawn(&self.kernel, source, host, args)
     }
 }
 
@@ -144,21 +133,5 @@ impl Drop for Node {
     fn drop(&mut self) {
         self.infrastructure.stop();
         self.pool.close();
-    }
-}
-
-/// The end of a process, to be waited for.
-pub struct Ended(mpsc::Receiver<Outcome>);
-
-impl Ended {
-    /// The value the process returned, or its error.
-    pub fn wait(&self, timeout: Duration) -> Result<Value> {
-        let outcome = self.0.recv_timeout(timeout).map_err(|_| {
-            Error::new(crate::infra::error::Kind::Timeout, "the process has not ended in time")
-        })?;
-        match outcome {
-            Outcome::Value(wire) => Ok(wire.reader().value().unwrap_or_default()),
-            Outcome::Error(error) => Err(error),
-        }
     }
 }

@@ -1,10 +1,14 @@
-//! Giving memory back to the system.
+//! Memory of the program as a whole: giving it back to the system, and a target for its use.
 //!
-//! An allocator keeps what was freed, for the next time, and some only look at what they keep when they
+//! **Giving back.** An allocator keeps what was freed, for the next time, and some only look at what they keep when they
 //! are called again: a runtime that sleeps after a burst would hold the memory of the burst for good.
 //! The library does not know which allocator the program has, so the program says how.
+//!
+//! **The target** is soft: nothing fails beyond it, but collectors then keep closer to what is alive.
+//! Memory is the program's, so the target is too, however many nodes it has.
 
 use std::sync::OnceLock;
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 
 static RELEASE: OnceLock<fn()> = OnceLock::new();
 
@@ -18,5 +22,54 @@ pub fn set_release(release: fn()) {
 pub fn release() {
     if let Some(release) = RELEASE.get() {
         release();
+    }
+}
+
+static TARGET: AtomicU64 = AtomicU64::new(u64::MAX);
+static SHORT: AtomicBool = AtomicBool::new(false);
+
+/// Aims at no more than so many resident bytes.
+pub fn set_target(bytes: u64) {
+    TARGET.store(bytes, Ordering::Relaxed);
+    look();
+}
+
+/// The target in bytes; `u64::MAX`: none.
+pub fn target() -> u64 {
+    TARGET.load(Ordering::Relaxed)
+}
+
+/// Was the program above its target when [`look`] was called last?
+#[inline]
+pub fn is_short() -> bool {
+    SHORT.load(Ordering::Relaxed)
+}
+
+/// Compares the resident size with the target. A call of the system, unless there is no target.
+///
+/// Below it by less than a sixteenth leaves things as they are, so that they do not flap.
+pub fn look() {
+    let target = target();
+    if target == u64::MAX {
+        SHORT.store(false, Ordering::Relaxed);
+        return;
+    }
+    // A system that does not tell is taken to have enough.
+    let used = memory_stats::memory_stats().map_or(0, |stats| stats.physical_mem as u64);
+    SHORT.store(used > target - if is_short() { target / 16 } else { 0 }, Ordering::Relaxed);
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_target_below_what_is_used_makes_memory_short() {
+        set_target(1 << 10);
+        assert!(is_short(), "a program of less than 1 KiB?");
+        set_target(1 << 50);
+        assert!(!is_short(), "a program of a petabyte?");
+        set_target(u64::MAX);
+        assert!(!is_short());
     }
 }

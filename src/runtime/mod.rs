@@ -4,3 +4,4 @@ pub mod engine;
 pub mod kinds;
 pub mod modules;
 pub mod pool;
+pub mod type_check;

@@ -228,7 +228,7 @@ fn fields_of_the_wrong_type() {
     let list = "terminal.host, lifecycle: [1]";
     check_entry(auto_start, list, &[&terminal, "lifecycle", "mapping", "list"]);
 
-    let modules = "modules: [errors, io, logger, process, time, events, registry]";
+    let modules = "modules: [errors, io, json, logger, process, time, events, registry, tty]";
     check_entry(modules, "modules: 3", &[&cli, "modules", "list", "integer"]);
     check_entry(modules, "modules: [3]", &[&cli, "modules", "string", "integer"]);
     check_entry(modules, "modules: [io, tme]", &[&cli, "unknown module \"tme\"", "\"time\"?"]);

@@ -7,15 +7,19 @@ mod bad_input;
 mod commands;
 mod compare;
 mod echo;
+mod history;
 mod hostile;
+mod lint;
 mod project;
 mod pty;
 mod registry;
 mod results;
 mod settings;
+mod shutdown;
 mod signals;
 mod streams;
 mod supervision;
+mod tty;
 
 use std::time::Duration;
 

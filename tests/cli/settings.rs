@@ -5,7 +5,7 @@
 
 use std::fs;
 
-use crate::project::{Ended, Project, run};
+use crate::project::{Ended, Project, Running, run};
 
 fn good() -> Project {
     Project::with_main("io.print('started')")
@@ -431,4 +431,40 @@ fn verbose_shows_phases_levels_and_times() {
         assert_eq!(level_of(name), n as u32, "{name}");
     }
     good().run("run -c -x app:cli").exits(0).without(&["boot phase", "level loaded"]);
+}
+
+// -- memory ----------------------------------------------------------------------------------------
+
+/// Keeps some megabytes alive and makes garbage for a while: the program's resident MiB at their most.
+#[cfg(target_os = "linux")]
+fn resident_at_its_most(line: &str, environment: Option<&str>) -> u64 {
+    let project = Project::with_main(
+        r#"local alive, garbage = {}, nil
+           for i = 1, 600000 do alive[i] = { i, i } end
+           for i = 1, 3000000 do garbage = { i, i } end
+           io.print("done", #alive)
+           io.readline()"#,
+    );
+    let mut command = project.command(line);
+    command.env_remove("GOMEMLIMIT");
+    command.envs(environment.map(|value| ("GOMEMLIMIT", value)));
+    let mut running = Running::start(command);
+    running.expect("done");
+    let status = fs::read_to_string(format!("/proc/{}/status", running.child().id()));
+    let status = status.expect("it lives");
+    let most = status.lines().find_map(|line| line.strip_prefix("VmHWM:")).expect("a line");
+    let kib: u64 = most.trim().trim_end_matches(" kB").parse().expect("a number");
+    let _ = running.child().kill();
+    kib >> 10
+}
+
+#[cfg(target_os = "linux")]
+#[test]
+fn a_memory_limit_makes_collectors_thorough() {
+    let flag = resident_at_its_most("-m 1M run -x app:cli", None);
+    let environment = resident_at_its_most("run -x app:cli", Some("1M"));
+    let without = resident_at_its_most("-m 1T run -x app:cli", Some("1M"));
+    let most = without * 9 / 10;
+    assert!(flag < most, "{flag} MiB with a flag, {without} MiB without a limit");
+    assert!(environment < most, "{environment} MiB by environment, {without} MiB without a limit");
 }

@@ -5,6 +5,8 @@
 //! and the process goes behind the others of its VM at the next point where Luau can be left. So a
 //! process has one to two ticks before others get their turn, and the hot path pays one counter.
 //!
+//! It also compares the memory of the program with its target, now and then.
+//!
 //! When all workers sleep the ticker does so too, after a short while of finding nobody, so that
 //! load that comes and goes does not wake it each time.
 
@@ -13,9 +15,12 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use parking_lot::{Condvar, Mutex};
 
 use crate::core::scheduler::Shared;
+use crate::infra::memory;
 
 /// Looks without a running worker before the ticker goes to sleep itself.
 const IDLE_TICKS: u32 = 50;
+/// Ticks between two looks at the memory of the program.
+const MEMORY_TICKS: u32 = 64;
 
 /// Where the ticker sleeps.
 pub(crate) struct Ticker {
@@ -48,8 +53,13 @@ impl Ticker {
 pub(crate) fn main(shared: &Shared) {
     let mut seen = vec![0u64; shared.remotes.len()];
     let mut idle_ticks = 0;
+    let mut ticks = 0_u32;
     while !is_over(shared) {
         std::thread::sleep(shared.options.tick);
+        ticks = ticks.wrapping_add(1);
+        if ticks.is_multiple_of(MEMORY_TICKS) {
+            memory::look();
+        }
         if look(shared, &mut seen) {
             idle_ticks = 0;
             continue;

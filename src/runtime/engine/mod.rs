@@ -23,6 +23,7 @@ pub mod copy;
 pub mod coroutine;
 pub mod env;
 pub mod error;
+pub mod frame;
 pub mod housekeeping;
 pub mod mail;
 pub mod news;
@@ -32,6 +33,7 @@ pub mod raw;
 pub mod recipes;
 pub mod select;
 pub mod slot;
+pub mod upgrade;
 pub mod value;
 pub mod vm;
 pub mod wire;
@@ -224,6 +226,8 @@ pub fn set_functions(l: State, functions: &[Function]) {
 
 /// Registers a userdata type with methods; further metamethods are `meta`.
 pub fn register_type<T: raw::Tagged>(l: State, methods: &[Function], meta: &[Function]) {
+    #[cfg(test)]
+    registered::note(&T::NAME.to_string_lossy(), methods);
     l.new_table(0, meta.len() + 3);
     set_functions(l, meta);
     push_functions(l, methods);
@@ -236,6 +240,31 @@ pub fn register_type<T: raw::Tagged>(l: State, methods: &[Function], meta: &[Fun
     l.set_field(-2, "__metatable");
     l.set_read_only(-1, true);
     l.register::<T>();
+}
+
+/// What this thread has registered, for the test that compares it with what is declared.
+#[cfg(test)]
+pub mod registered {
+    use std::cell::RefCell;
+
+    use super::Function;
+
+    thread_local! {
+        static TYPES: RefCell<Vec<(String, Vec<String>)>> = const { RefCell::new(Vec::new()) };
+    }
+
+    pub fn note(name: &str, methods: &[Function]) {
+        let methods = methods.iter().map(|(name, _)| name.to_string_lossy().into_owned());
+        TYPES.with_borrow_mut(|types| types.push((name.to_owned(), methods.collect())));
+    }
+
+    pub fn clear() {
+        take();
+    }
+
+    pub fn take() -> Vec<(String, Vec<String>)> {
+        TYPES.take()
+    }
 }
 
 /// Tags of all userdata types: one list, so that none is given twice.
@@ -259,5 +288,12 @@ pub mod tags {
     pub const CHANGES: c_int = 15;
     pub const VERSION: c_int = 16;
     pub const HISTORY: c_int = 17;
-    pub const TYPE: c_int = 60;
+    pub const ACTOR: c_int = 18;
+    pub const SCOPE: c_int = 19;
+    pub const POLICY: c_int = 20;
+    pub const GROUPS: c_int = 30;
+    pub const GROUPS_SUBSCRIPTION: c_int = 31;
+    pub const BINDING: c_int = 60;
+    pub const STYLE: c_int = 61;
+    pub const TYPE: c_int = 62;
 }

@@ -668,9 +668,19 @@ impl State {
         ffi!(ffi::lua_totalbytes(self.0, -1))
     }
 
-    /// The heap may grow to `percent` of what was alive before the next collection ends.
-    pub fn set_gc_goal(self, percent: c_int) {
-        ffi!(ffi::lua_gc(self.0, ffi::LUA_GCSETGOAL, percent));
+    /// When the next collection has to be done: at this percentage of what was alive; and how much it
+    /// deals with, in percent of what is allocated meanwhile. A collection of all takes `10000 / effort`
+    /// percent of growth, so a goal nearer than that is not reached. Luau's: 200 and 200.
+    pub fn set_gc(self, goal: c_int, effort: c_int) {
+        ffi!({
+            ffi::lua_gc(self.0, ffi::LUA_GCSETGOAL, goal);
+            ffi::lua_gc(self.0, ffi::LUA_GCSETSTEPMUL, effort);
+        });
+    }
+
+    /// Collects once so many KiB have been allocated, while a collection goes on. Luau's: 1.
+    pub fn set_gc_step(self, kib: c_int) {
+        ffi!(ffi::lua_gc(self.0, ffi::LUA_GCSETSTEPSIZE, kib));
     }
 
     /// Goes on with a collection, by about so many KiB. `true`: it has come to its end.

@@ -15,6 +15,7 @@ use crate::core::scheduler::stats::bump;
 use crate::core::vm::{Event, Interrupt, Slice, SliceEnd, Vm, VmCell};
 use crate::infra::clock::Nanos;
 use crate::infra::error::{Error, Result};
+use crate::infra::memory;
 use crate::infra::transcoder::keys::KeyId;
 use crate::runtime::engine::addresses::Addresses;
 use crate::runtime::engine::channel::{Channel, Graveyard};
@@ -44,6 +45,12 @@ const SWITCHES_PER_LOOK: u32 = 32;
 /// memory, `h = goal * (alive + f * h * (1 - 1/goal))`: at 200 the heap grows without bound as `f`
 /// nears one (150 MB seen under the echo load, flat 10 MB at 150, at the same throughput).
 const GC_GOAL: i32 = 150;
+/// Allocations between two steps of a collection, in KiB: a step takes some tens of microseconds.
+const GC_STEP: i32 = 16;
+/// What a collection deals with, in percent of what is allocated meanwhile.
+const GC_EFFORT: i32 = 200;
+/// Both while the program uses more memory than it should: much more work for little garbage.
+const GC_SHORT: (i32, i32) = (115, 1000);
 /// Finished threads kept for the next processes.
 const THREADS_KEPT: usize = 64;
 
@@ -177,6 +184,10 @@ pub struct VmData {
     /// thing that could have happened to them.
     pub suspects: Vec<u32>,
     pub housekeeping: Housekeeping,
+    /// Processes without an actor and a scope may do nothing.
+    pub is_strict: bool,
+    /// Its collector works as if memory were short.
+    is_short: bool,
     /// Size that the heap may have, if the one process of this VM has a limit.
     pub memory_limit: Option<usize>,
     ready: VecDeque<u32>,
@@ -251,6 +262,7 @@ impl VmData {
         main.set_metatable(-2);
         let objects = main.anchor();
         let mut processes = Slab32::default();
+        let is_strict = kernel.security.strict;
         let limbo = processes.insert(Process::new(crate::core::pid::Pid::NONE));
         VmData {
             main,
@@ -286,6 +298,8 @@ impl VmData {
             generation: 0,
             suspects: Vec::new(),
             housekeeping: Housekeeping::default(),
+            is_strict,
+            is_short: false,
             memory_limit: None,
             ready: VecDeque::new(),
             chunks: Vec::new(),
@@ -534,7 +548,8 @@ impl LuaVm {
     ) -> Result<(LuaVm, LuaInterrupt)> {
         let main = State::create().ok_or_else(|| Error::internal("no memory for a Lua state"))?;
         let _guard = Guard::enter(main);
-        main.set_gc_goal(GC_GOAL);
+        main.set_gc(GC_GOAL, GC_EFFORT);
+        main.set_gc_step(GC_STEP);
         env::open_libraries(main);
         let data = VmPointer::install(main, VmData::new(main, kernel, pool, seat));
         env::build(data.get());
@@ -603,10 +618,11 @@ impl LuaVm {
             .map_err(|_| Error::internal("failed to create process"))
             .and_then(|definition| data.chunk(&definition))
             .inspect_err(|_| data.leave_host(host))?;
-        let extra = match (request.on_end, request.terminal) {
-            (None, None) => None,
-            (on_end, terminal) => {
-                Some(Box::new(process::Extra { on_end, terminal, ..process::Extra::default() }))
+        let extra = match (request.frame, request.on_end, request.terminal) {
+            (None, None, None) => None,
+            (frame, on_end, terminal) => {
+                let rest = process::Extra::default();
+                Some(Box::new(process::Extra { frame, on_end, terminal, ..rest }))
             }
         };
         let spec = Spec {
@@ -616,6 +632,7 @@ impl LuaVm {
             monitor: request.monitor,
             link: request.link,
             extra,
+            named: request.named,
         };
         let args = request.args;
         process::start(self.data, spec, |thread| Ok(wire::decode_all(thread, &args)))
@@ -633,6 +650,11 @@ impl Vm for LuaVm {
     fn run(&mut self, slice: &Slice<'_>) -> SliceEnd {
         let _guard = Guard::enter(self.main);
         let data = self.data.get();
+        if data.is_short != memory::is_short() {
+            data.is_short = !data.is_short;
+            let (goal, effort) = if data.is_short { GC_SHORT } else { (GC_GOAL, GC_EFFORT) };
+            data.main.set_gc(goal, effort);
+        }
         data.resumes = Some(NonNull::from(slice.resumes));
         data.cell = Some(NonNull::from(slice.cell));
         let mut more = false;
