@@ -133,7 +133,7 @@ programs! {
     base: assert globals metatables package pairs pcall print require select tonumber tostring types
         xpcall;
     channel: close new receive select send stress;
-    dialect: annotations bitwise jumps;
+    dialect: annotations bitwise jumps types;
     coroutine: blocking native preemption refused resume spawn wrap;
     ctx: get;
     errors: call_stack concat crossing is locked new wrap;

@@ -15,6 +15,7 @@ use wippy::lang::parser::parse;
 use wippy::lang::print::print;
 use wippy::lang::resolve::resolve;
 use wippy::lang::span::Span;
+use wippy::lang::translate::translate;
 use wippy::runtime::modules::declarations;
 
 use crate::dump::dump;
@@ -214,6 +215,8 @@ fn repetition_takes_linear_time_and_little_stack() {
         let time = |bytes: usize| {
             let source = format!("{prefix}{}", part.repeat(bytes / part.len()));
             let start = Instant::now();
+            // Parses and resolves it too.
+            let _ = translate(&source);
             look(&parse(&source), &source);
             start.elapsed()
         };

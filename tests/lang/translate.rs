@@ -187,3 +187,67 @@ proptest! {
         check(&source)?;
     }
 }
+
+/// Every program in this repository that Luau takes is its own translation; the others compile.
+#[test]
+fn programs_at_hand() {
+    let root = std::path::Path::new(env!("CARGO_MANIFEST_DIR"));
+    let (mut plain, mut dialect) = (0, 0);
+    let mut folders = vec![root.join("tests"), root.join("examples"), root.join("perf")];
+    while let Some(folder) = folders.pop() {
+        for entry in std::fs::read_dir(folder).expect("a folder") {
+            let path = entry.expect("readable").path();
+            if path.is_dir() {
+                folders.push(path);
+            } else if path.extension().is_some_and(|end| end == "lua" || end == "luau") {
+                let source = std::fs::read_to_string(&path).expect("text");
+                let translated = translate(&source).unwrap_or_else(|e| panic!("{path:?} {e:?}"));
+                if is_plain(&source) {
+                    assert_eq!(source, translated.text, "{path:?}");
+                    plain += 1;
+                } else {
+                    compile(&translated.text).unwrap_or_else(|e| panic!("{path:?} {e}"));
+                    dialect += 1;
+                }
+            }
+        }
+    }
+    assert!(plain > 20 && dialect > 2, "{plain} {dialect}");
+}
+
+/// Long programs without errors take time and space that grow with their length.
+#[test]
+fn long_programs_take_linear_time() {
+    let units: [(&str, fn(usize) -> String); 12] = [
+        ("", |_| "x = a & b | ~c\n".into()),
+        ("", |n| format!("do goto l{n} x = 1 ::l{n}:: end ")),
+        ("", |n| format!("do ::l{n}:: if x then goto l{n} end end ")),
+        ("", |_| "for i = 1, 2 do for j = 1, 2 do goto c end ::c:: end ".into()),
+        ("", |_| "repeat ::a:: if x then goto a end until y ".into()),
+        ("", |n| format!("goto l{n} ::l{n}:: ")),
+        ("type T = {a: number}\n", |_| "T:is(x) ".into()),
+        ("local lib = f() type T = lib.U\n", |_| "local lib = 1 T:is(x) ".into()),
+        ("", |n| format!("type T{n} = {{a: T{}?}} f(T{n}) ", n + 1)),
+        ("local a = 1 type T = typeof(a) f(T)\n", |_| "do local a: typeof(a) = 1 end ".into()),
+        ("", |_| "local x: {a?: string[]} = y as number[] ".into()),
+        ("", |_| "x = y! :: A :: B! ".into()),
+    ];
+    for (before, unit) in units {
+        let mut source = before.to_owned();
+        for n in 0.. {
+            if source.len() > 300_000 {
+                break;
+            }
+            source += &unit(n);
+        }
+        let start = std::time::Instant::now();
+        let translated = translate(&source);
+        let taken = start.elapsed();
+        // A quadratic step would take many seconds here; the machine may be slow and busy.
+        assert!(taken < std::time::Duration::from_secs(5), "{:?} took {taken:?}", unit(0));
+        if let Ok(translated) = translated {
+            let (from, to) = (source.len(), translated.text.len());
+            assert!(to < 10 * from, "{:?}: {from} bytes become {to}", unit(0));
+        }
+    }
+}

@@ -84,6 +84,19 @@ impl<'a> Checker<'a> {
         Type { scope: self.scope.clone(), id }
     }
 
+    /// A message says `User`, not what a `User` has.
+    #[cold]
+    fn renamed(&self, mut failure: Box<Failure>, id: Id) -> Box<Failure> {
+        if let Problem::Type { expected, .. } = &mut failure.problem
+            && failure.path.is_empty()
+            && Rc::ptr_eq(&expected.scope, self.scope)
+            && expected.behind().id == self.named(id).behind().id
+        {
+            expected.id = id;
+        }
+        failure
+    }
+
     #[cold]
     fn fail(&self, problem: Problem) -> Result<(), Box<Failure>> {
         Err(Box::new(Failure { path: Vec::new(), problem }))
@@ -215,22 +228,9 @@ impl<'a> Checker<'a> {
                 self.turn(*inner, index)?;
                 self.validate(validators, index)
             }
-            Node::Named { of, .. } => {
-                let checked = self.turn(*of, index);
-                // A message names what the program has named.
-                match checked {
-                    Err(mut failure) if failure.path.is_empty() => {
-                        if let Problem::Type { expected, .. } = &mut failure.problem
-                            && expected.id == *of
-                        {
-                            expected.id = id;
-                        }
-                        Err(failure)
-                    }
-                    other => other,
-                }
+            Node::Named { of, .. } | Node::Generic { of, .. } | Node::Instantiated { of, .. } => {
+                self.turn(*of, index).map_err(|failure| self.renamed(failure, id))
             }
-            Node::Generic { of, .. } | Node::Instantiated { of, .. } => self.turn(*of, index),
             Node::Import(n) => match &self.scope.imports[*n] {
                 Some(import) => {
                     if self.turns >= DEPTH_MAX || !l.check_stack(8) {

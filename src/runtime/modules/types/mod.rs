@@ -210,7 +210,7 @@ fn index(cx: &mut Cx) -> Ret {
 }
 
 fn field(ty: &Type, name: &[u8]) -> Option<Type> {
-    let plain = reflected(ty);
+    let plain = ty.behind();
     let Node::Record { fields, .. } = plain.node() else { return None };
     let field = fields.iter().find(|field| field.name.as_bytes() == name)?;
     Some(plain.at(field.ty))
@@ -251,15 +251,6 @@ fn run(cx: &mut Cx, method: usize, ty: &Type, value: c_int) -> Ret {
     }
 }
 
-/// A type as reflection sees it: names of plain types are looked through.
-fn reflected(ty: &Type) -> Type {
-    let plain = ty.plain();
-    match plain.node() {
-        Node::Instantiated { of, .. } | Node::Generic { of, .. } => plain.at(*of).plain(),
-        _ => plain,
-    }
-}
-
 fn kind(ty: &Type) -> &'static str {
     match ty.plain().node() {
         Node::Any => "any",
@@ -293,7 +284,7 @@ fn part(ty: &Type, method: usize) -> Option<Type> {
     if let (Node::Instantiated { of, .. }, 6) = (plain.node(), method) {
         return Some(plain.at(*of));
     }
-    let plain = reflected(ty);
+    let plain = ty.behind();
     let id = match (plain.node(), method) {
         (Node::Array(element), 3) => *element,
         (Node::Map(key, _) | Node::Record { rest: Some((key, _)), .. }, 4) => *key,
@@ -322,7 +313,7 @@ fn iterator(cx: &mut Cx, ty: &Type, method: usize) -> Ret {
     let l = cx.l;
     let plain = match method {
         11 => ty.plain(),
-        _ => reflected(ty),
+        _ => ty.behind(),
     };
     // Pairs of what the loop gets: a name or nothing, and a type.
     let named = |name: &str, id: Id| (Some(name.to_owned()), Some(plain.at(id)));
@@ -334,7 +325,7 @@ fn iterator(cx: &mut Cx, ty: &Type, method: usize) -> Ret {
         (Node::Union(parts) | Node::Intersection(parts) | Node::Tuple(parts), 9) => {
             parts.iter().map(bare).collect()
         }
-        (Node::Function { params, .. }, 10) => params.iter().map(|param| bare(&param.ty)).collect(),
+        (Node::Function { params, .. }, 10) => params.iter().map(bare).collect(),
         (Node::Generic { params, .. }, 11) => {
             params.iter().map(|name| (Some(name.to_string()), None)).collect()
         }

@@ -43,7 +43,7 @@ pub(super) enum Node {
         rest: Option<(Id, Id)>,
     },
     Function {
-        params: Box<[Param]>,
+        params: Box<[Id]>,
         /// The type of `...`.
         rest: Option<Id>,
         result: Option<Id>,
@@ -79,13 +79,6 @@ pub(super) struct Field {
     pub(super) ty: Id,
     /// Where the name is in [`Types::keys`].
     pub(super) key: u32,
-}
-
-/// A parameter of a function type.
-#[derive(Debug)]
-pub(super) struct Param {
-    pub(super) name: Option<Box<str>>,
-    pub(super) ty: Id,
 }
 
 /// A condition on values.
@@ -163,5 +156,13 @@ impl Type {
             };
         }
         ty.at(ANY)
+    }
+    /// Like [`Type::plain`], and behind parameters and arguments.
+    pub(super) fn behind(&self) -> Type {
+        let plain = self.plain();
+        match plain.node() {
+            Node::Instantiated { of, .. } | Node::Generic { of, .. } => plain.at(*of).plain(),
+            _ => plain,
+        }
     }
 }

@@ -9,7 +9,6 @@ use super::model::Condition;
 use super::model::Field;
 use super::model::Id;
 use super::model::Node;
-use super::model::Param;
 use super::model::Types;
 use crate::lang::ast::*;
 use crate::lang::literal;
@@ -330,8 +329,7 @@ impl Reader<'_> {
                         true => self.node(Node::Optional(ty)),
                         false => ty,
                     };
-                    let name = param.name.map(|name| self.ast.text(name.name).into());
-                    params.push(Param { name, ty });
+                    params.push(ty);
                 }
             }
         }
@@ -355,13 +353,21 @@ impl Reader<'_> {
     }
 
     fn keys(&mut self, ty: Id) -> Id {
-        let names: Vec<Box<[u8]>> = match &self.out.nodes[self.plain(ty) as usize] {
+        let ty = self.plain(ty);
+        let parts = match &self.out.nodes[ty as usize] {
             Node::Map(key, _) => return *key,
-            Node::Record { fields, rest: None } => {
-                fields.iter().map(|field| field.name.as_bytes().into()).collect()
-            }
-            _ => return ANY,
+            Node::Intersection(parts) => parts.to_vec(),
+            _ => vec![ty],
         };
+        let mut names: Vec<Box<[u8]>> = Vec::new();
+        for part in parts {
+            match &self.out.nodes[self.plain(part) as usize] {
+                Node::Record { fields, rest: None } => {
+                    names.extend(fields.iter().map(|field| Box::from(field.name.as_bytes())));
+                }
+                _ => return ANY,
+            }
+        }
         let parts = names.into_iter().map(|name| self.node(Node::Text(name))).collect();
         self.node(Node::Union(parts))
     }

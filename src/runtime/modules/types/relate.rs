@@ -56,9 +56,10 @@ impl Relation {
             return same && self.below(&a.at(*a_of), &b.at(*of));
         }
         match (a.node(), b.node()) {
-            (_, Node::Named { of, .. } | Node::Instantiated { of, .. }) => {
-                self.below(a, &b.at(*of))
-            }
+            (
+                _,
+                Node::Named { of, .. } | Node::Instantiated { of, .. } | Node::Generic { of, .. },
+            ) => self.below(a, &b.at(*of)),
             (
                 Node::Named { of, .. } | Node::Instantiated { of, .. } | Node::Validated(of, _),
                 _,
@@ -129,8 +130,8 @@ impl Relation {
             ) => {
                 // Whoever calls gives what is wanted: fewer parameters are fine, others not.
                 let fit = params.iter().enumerate().all(|(n, param)| match wanted.get(n) {
-                    Some(want) => self.below(&b.at(want.ty), &a.at(param.ty)),
-                    None => takes_nil(&a.at(param.ty)),
+                    Some(want) => self.below(&b.at(*want), &a.at(*param)),
+                    None => takes_nil(&a.at(*param)),
                 });
                 let rests = match (rest, wanted_rest) {
                     (Some(x), Some(y)) => self.below(&b.at(*y), &a.at(*x)),

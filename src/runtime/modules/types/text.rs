@@ -97,8 +97,7 @@ fn write(ty: &Type, id: Id, depth: u32, out: &mut String) {
         }
         Node::Function { params, rest, result } => {
             out.push('(');
-            let params: Vec<Id> = params.iter().map(|param| param.ty).collect();
-            list(&params, ", ", out);
+            list(params, ", ", out);
             if let Some(rest) = rest {
                 out.push_str(if params.is_empty() { "..." } else { ", ..." });
                 write(&ty, *rest, depth - 1, out);
