@@ -89,7 +89,7 @@ programs! {
     base: assert globals metatables package pairs pcall print require select tonumber tostring types
         xpcall;
     channel: close new receive select send stress;
-    coroutine: blocking native preemption refused resume spawn wrap;
+    coroutine: blocking matrix native preemption refused resume spawn wrap;
     errors: call_stack concat crossing is locked new wrap;
     events: channel close data flood mailbox patterns refused send subscribe;
     isolation: globals libraries;
