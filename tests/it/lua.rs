@@ -134,7 +134,7 @@ programs! {
         xpcall;
     channel: close new receive select send stress;
     dialect: annotations bitwise jumps types;
-    coroutine: blocking native preemption refused resume spawn wrap;
+    coroutine: blocking matrix native preemption refused resume spawn wrap;
     ctx: get;
     errors: call_stack concat crossing is locked new wrap;
     events: channel close data flood mailbox patterns refused send subscribe;
