@@ -221,6 +221,7 @@ impl Listener for NeedsWorkers {
             source: "app:helper".into(),
             host: "app:host".into(),
             args: Wire::new(),
+            frame: None,
             terminal: None,
             on_end: Some(Box::new(move |_| sender.send(()).unwrap())),
         };

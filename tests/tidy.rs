@@ -22,7 +22,7 @@ const OWNERS: &[(&str, &[&str])] = &[
     ("mio", &["src/core/reactor", "src/core/scheduler"]),
     ("mlua", &["src/runtime"]),
     ("parking_lot", &["src"]),
-    ("regex", &["src/core/registry"]),
+    ("regex", &["src/core/registry", "src/system/security"]),
     ("rustc_hash", &["src/core", "src/infra/transcoder", "src/runtime/engine"]),
     ("rustix", &["src/core/reactor", "src/infra/logger", "src/services/terminal.rs"]),
     ("saphyr_parser", &["src/app/project"]),
@@ -35,6 +35,7 @@ const OWNERS: &[(&str, &[&str])] = &[
     ("slab", &["src/runtime/engine"]),
     ("smallvec", &["src"]),
     ("strsim", &["src/infra/nearest.rs"]),
+    ("uuid", &["src/runtime/modules/uuid.rs"]),
 ];
 
 /// Where `unsafe` may stand, and what for. That each block has its `SAFETY:` is a lint of clippy's.

@@ -12,7 +12,8 @@
 //! | topology | supervisor | `Topology` |
 //! | lifecycle | topology | `Lifecycle`, with the events of processes |
 //! | factory | lifecycle | `Factory` |
-//! | engine | factory | `Kernel`, `VmPool`; kind `process.lua` |
+//! | security | registry | `Security`; kind `security.policy` |
+//! | engine | factory, security | `Kernel`, `VmPool`; kinds `process.lua`, `pg.scope` |
 //! | hosts | engine | kinds `process.host`, `terminal.host` |
 //! | services | hosts | kind `process.service` |
 
@@ -34,14 +35,17 @@ use crate::infra::transcoder::{Map, Value};
 use crate::runtime::kinds::ProcessListener;
 use crate::runtime::pool::VmPool;
 use crate::services::events;
+use crate::services::groups::GroupScopeListener;
 use crate::services::host::HostListener;
 use crate::services::process_service::ProcessServiceListener;
+use crate::services::security::PolicyListener;
 use crate::services::terminal;
 use crate::system::factory::Factory;
 use crate::system::finder::Finder;
 use crate::system::host::Hosts;
 use crate::system::kernel::Kernel;
 use crate::system::lifecycle::{Handler, Lifecycle, Started};
+use crate::system::security::Security;
 use crate::system::spawn::Spawner;
 use crate::system::supervisor::{self, Supervisor};
 use crate::system::topology::Topology;
@@ -69,6 +73,7 @@ pub fn all(infrastructure: &Infrastructure) -> Vec<Box<dyn Component>> {
         Box::new(TopologyComponent),
         Box::new(LifecycleComponent),
         Box::new(FactoryComponent),
+        Box::new(SecurityComponent),
         Box::new(EngineComponent {
             scheduler,
             blocking: infrastructure.blocking.clone(),
@@ -297,13 +302,24 @@ component!(FactoryComponent, "factory", ["lifecycle"], |_, context| {
     Ok(())
 });
 
+struct SecurityComponent;
+
+component!(SecurityComponent, "security", ["registry"], |_, context| {
+    let strict = need(context, &CONFIG)?.get_bool("security.strict_mode").unwrap_or(false);
+    let security = Arc::new(Security::new(strict));
+    let listener = Arc::new(PolicyListener { security: security.clone() });
+    need(context, &REGISTRY)?.register_listener("security.policy", listener);
+    context.attach(&Security::KEY, security);
+    Ok(())
+});
+
 struct EngineComponent {
     scheduler: Handle,
     blocking: Arc<Pool>,
     changes: Arc<Pool>,
 }
 
-component!(EngineComponent, "engine", ["factory"], |this, context| {
+component!(EngineComponent, "engine", ["factory", "security"], |this, context| {
     let kernel = Arc::new(Kernel {
         pids: (*need(context, &PIDGEN)?).clone(),
         scheduler: this.scheduler.clone(),
@@ -312,6 +328,8 @@ component!(EngineComponent, "engine", ["factory"], |this, context| {
         hosts: Arc::new(Hosts::default()),
         factory: need(context, &FACTORY)?,
         lifecycle: need(context, &LIFECYCLE)?,
+        security: need(context, &Security::KEY)?,
+        groups: Arc::default(),
         dispatcher: need(context, &Dispatcher::KEY)?,
         logger: (*need(context, &LOGGER)?).clone(),
         registry: Arc::downgrade(&need(context, &REGISTRY)?),
@@ -320,9 +338,11 @@ component!(EngineComponent, "engine", ["factory"], |this, context| {
         spawner: OnceLock::new(),
     });
     let pool = open_pool(&kernel);
+    let registry = need(context, &REGISTRY)?;
+    let scopes = kernel.groups.clone();
+    registry.register_listener("pg.scope", Arc::new(GroupScopeListener { scopes }));
     let factory = kernel.factory.clone();
-    need(context, &REGISTRY)?
-        .register_listener("process.lua", Arc::new(ProcessListener { factory }));
+    registry.register_listener("process.lua", Arc::new(ProcessListener { factory }));
     context.attach(&Kernel::KEY, kernel);
     context.attach(&POOL, pool);
     Ok(())

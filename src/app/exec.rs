@@ -84,6 +84,7 @@ pub fn start(
         source: entry.to_string(),
         host: host.to_string(),
         args: Wire::of(&values),
+        frame: None,
         terminal: Some(terminal),
         on_end: Some(on_end),
     };

@@ -23,11 +23,14 @@ use crate::runtime::engine::chunk::Definition;
 use crate::runtime::kinds::ProcessListener;
 use crate::runtime::modules;
 use crate::runtime::pool::VmPool;
+use crate::services::groups::GroupScopeListener;
+use crate::services::security::PolicyListener;
 use crate::services::{events, terminal};
 use crate::system::factory::Factory;
 use crate::system::host::{Host, HostKind, Hosts};
 use crate::system::kernel::{Kernel, RootSpawn};
 use crate::system::lifecycle::Lifecycle;
+use crate::system::security::Security;
 use crate::system::topology::Topology;
 
 pub use crate::app::infrastructure::Options;
@@ -42,6 +45,7 @@ pub struct Node {
 impl Node {
     /// Starts the workers. Nothing runs on them yet.
     pub fn start(options: Options) -> Result<Node> {
+        let strict = options.config.get_bool("security.strict_mode").unwrap_or(false);
         let infrastructure = Infrastructure::start(options)?;
         let context = &infrastructure.context;
         let attached = "attached by the infrastructure";
@@ -63,6 +67,8 @@ impl Node {
             hosts: Arc::new(Hosts::default()),
             factory: Arc::new(Factory::default()),
             lifecycle: Arc::new(Lifecycle::default()),
+            security: Arc::new(Security::new(strict)),
+            groups: Arc::default(),
             dispatcher,
             logger: infrastructure.logger.clone(),
             registry: Arc::downgrade(&registry),
@@ -72,6 +78,10 @@ impl Node {
         });
         let pool = open_pool(&kernel);
         let factory = kernel.factory.clone();
+        let listener = GroupScopeListener { scopes: kernel.groups.clone() };
+        registry.register_listener("pg.scope", Arc::new(listener));
+        let listener = PolicyListener { security: kernel.security.clone() };
+        registry.register_listener("security.policy", Arc::new(listener));
         registry.register_listener("process.lua", Arc::new(ProcessListener { factory }));
         Ok(Node { kernel, pool, registry, infrastructure })
     }
@@ -122,6 +132,7 @@ impl Node {
             source: source.into(),
             host: host.into(),
             args: Wire::of(args),
+            frame: None,
             terminal: None,
             on_end: Some(Box::new(move |exit: &Exit| {
                 // Nobody may be waiting for it.

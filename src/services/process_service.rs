@@ -119,6 +119,7 @@ impl Service for ProcessService {
             source: process.clone(),
             host: self.settings.host.to_string(),
             args: Wire::of(&self.settings.input),
+            frame: None,
             terminal: None,
             on_end: Some(on_end),
         };

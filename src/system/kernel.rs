@@ -6,7 +6,7 @@ use crate::core::blocking::Pool;
 use crate::core::dispatcher::Dispatcher;
 use crate::core::pid::{Pid, PidGen};
 use crate::core::process::ProcessTable;
-use crate::core::registry::Registry;
+use crate::core::registry::{EntryId, Registry};
 use crate::core::relay::{Body, Mailbox, Package, Refused};
 use crate::core::scheduler::Handle;
 use crate::infra::app_context::Key;
@@ -14,8 +14,11 @@ use crate::infra::error::{Error, Result};
 use crate::infra::logger::Logger;
 use crate::infra::transcoder::wire::Wire;
 use crate::system::factory::Factory;
-use crate::system::host::{Hosts, Seat};
+use crate::system::frame::Frame;
+use crate::system::groups::GroupScopes;
+use crate::system::host::{Host, Hosts, Seat};
 use crate::system::lifecycle::Lifecycle;
+use crate::system::security::Security;
 use crate::system::spawn::{OnEnd, SpawnReply, SpawnRequest, Spawner, TerminalPort};
 use crate::system::topology::Topology;
 
@@ -27,6 +30,8 @@ pub struct Kernel {
     pub hosts: Arc<Hosts>,
     pub factory: Arc<Factory>,
     pub lifecycle: Arc<Lifecycle>,
+    pub security: Arc<Security>,
+    pub groups: Arc<GroupScopes>,
     /// What coroutines wait for outside their VM.
     pub dispatcher: Arc<Dispatcher>,
     pub logger: Logger,
@@ -61,8 +66,21 @@ impl Kernel {
         }
     }
 
+    /// The host of an entry. `INTERNAL`: the entry is something else; `NOT_FOUND`: there is none.
+    pub fn host(&self, id: &str) -> Result<Arc<Host>> {
+        self.hosts.get(id).map_err(|missing| {
+            let registry = self.registry.upgrade();
+            match registry.and_then(|registry| registry.get(&EntryId::parse(id)).ok()) {
+                Some(entry) if !entry.kind.ends_with(".host") => {
+                    Error::internal(format!("{id} is a {}, not a process host", entry.kind))
+                }
+                _ => missing,
+            }
+        })
+    }
+
     fn request(&self, spawn: RootSpawn) -> Result<SpawnRequest> {
-        let host = self.hosts.get(&spawn.host)?;
+        let host = self.host(&spawn.host)?;
         let blueprint = self.factory.get(&spawn.source)?;
         host.enter(Seat::OUTSIDE)?;
         Ok(SpawnRequest {
@@ -72,6 +90,8 @@ impl Kernel {
             parent: Pid::NONE,
             monitor: false,
             link: false,
+            frame: spawn.frame,
+            named: None,
             terminal: spawn.terminal,
             on_end: spawn.on_end,
         })
@@ -105,6 +125,8 @@ pub struct RootSpawn {
     /// Host entry, `ns:name`.
     pub host: String,
     pub args: Wire,
+    /// Values, actor and scope to start with.
+    pub frame: Option<Arc<Frame>>,
     pub terminal: Option<Arc<dyn TerminalPort>>,
     pub on_end: Option<OnEnd>,
 }

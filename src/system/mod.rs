@@ -2,9 +2,12 @@
 
 pub mod factory;
 pub mod finder;
+pub mod frame;
+pub mod groups;
 pub mod host;
 pub mod kernel;
 pub mod lifecycle;
+pub mod security;
 pub mod spawn;
 pub mod supervisor;
 pub mod topology;

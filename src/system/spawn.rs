@@ -7,6 +7,7 @@ use crate::core::relay::Exit;
 use crate::infra::error::Error;
 use crate::infra::transcoder::wire::Wire;
 use crate::system::factory::Blueprint;
+use crate::system::frame::Frame;
 use crate::system::host::Host;
 
 /// Called once when the process has ended, on the worker that ran it: must not block.
@@ -53,8 +54,21 @@ pub struct SpawnRequest {
     pub parent: Pid,
     pub monitor: bool,
     pub link: bool,
+    /// What it inherits.
+    pub frame: Option<Arc<Frame>>,
+    pub named: Option<Box<Named>>,
     pub terminal: Option<Arc<dyn TerminalPort>>,
     pub on_end: Option<OnEnd>,
+}
+
+/// What a process gets with its start: a name, and messages that come first in its mailbox.
+pub struct Named {
+    pub name: Option<Arc<str>>,
+    /// Encoded, each with its topic in front.
+    pub messages: Vec<Wire>,
+    /// If the name belongs to a live process, that one gets the messages and nothing is started.
+    /// Else the start fails.
+    pub or_signal: bool,
 }
 
 /// Told whether the process came to be.

@@ -14,7 +14,9 @@ use wippy::core::scheduler::Options as SchedulerOptions;
 use wippy::infra::error::Result;
 use wippy::infra::logger::{Level, Logger, Settings};
 use wippy::infra::transcoder::Value;
+use wippy::system::groups::{GroupScope, Limits};
 use wippy::system::host::HostKind;
+use wippy::system::security::policy::Policy;
 
 /// Nothing here takes long: a program that waits for this has failed.
 const SAFETY_NET: Duration = Duration::from_secs(60);
@@ -42,6 +44,44 @@ fn baseline() -> Vec<Entry> {
     ]
 }
 
+/// Policies beside the registry, which the programs that look at all entries need not know.
+fn policies() -> Vec<Entry> {
+    let entry = |id: &str, kind: &str, data: Value| Entry {
+        id: EntryId::parse(id),
+        kind: kind.into(),
+        meta: Default::default(),
+        data,
+    };
+    let rule = |action: &str, effect: &str, conditions: Vec<Value>| {
+        Value::from([
+            ("actions", action.into()),
+            ("resources", "*".into()),
+            ("effect", effect.into()),
+            ("conditions", Value::List(conditions)),
+        ])
+    };
+    let unforced = Value::from([
+        ("field", "meta.force".into()),
+        ("operator", "exists".into()),
+        ("value", false.into()),
+    ]);
+    vec![
+        entry(
+            "sec:reads",
+            "security.policy",
+            Value::from([
+                ("policy", rule("read", "allow", Vec::new())),
+                ("groups", Value::List(vec!["staff".into()])),
+            ]),
+        ),
+        entry(
+            "sec:no_writes",
+            "security.policy",
+            Value::from([("policy", rule("write", "deny", vec![unforced]))]),
+        ),
+    ]
+}
+
 /// Runs a source as process `app:test`.
 pub fn run(source: &str) -> Result<Value> {
     run_logging(source, Logger::silent())
@@ -52,6 +92,10 @@ fn run_logging(source: &str, logger: Logger) -> Result<Value> {
     let node = Node::start(Options { scheduler, logger, ..Options::default() })?;
     node.add_host("app:processes", HostKind::Processes, false)?;
     node.registry.load(baseline())?;
+    for entry in policies() {
+        node.kernel.security.insert(Policy::decode(&entry)?, Policy::groups(&entry)?);
+    }
+    node.kernel.groups.insert("pg:groups".into(), GroupScope::new(Limits::default()));
     node.define("app:test", source)?;
     let (_, ended) = node.spawn("app:test", "app:processes", &[])?;
     ended.wait(SAFETY_NET)
@@ -90,15 +134,19 @@ programs! {
         xpcall;
     channel: close new receive select send stress;
     coroutine: blocking native preemption refused resume spawn wrap;
+    ctx: get;
     errors: call_stack concat crossing is locked new wrap;
     events: channel close data flood mailbox patterns refused send subscribe;
     isolation: globals libraries;
     math: functions integers random;
     os: date time;
+    process: set_options subscribe unsubscribe;
     registry: apply apply_version build_delta changes find get history parse_id snapshot versions
         watch;
+    security: objects;
     string: bytes case find format gsub rep;
     table: concat create insert sort;
+    uuid: new read;
 }
 
 #[test]

@@ -1,4 +1,10 @@
 //! Tests of the whole: one binary, a module for each area.
 
+mod functions;
+mod groups;
+mod lifecycle;
 mod lua;
 mod outcome;
+mod permissions;
+mod programs;
+mod spawners;

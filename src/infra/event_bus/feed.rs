@@ -13,7 +13,7 @@ use std::sync::Arc;
 use parking_lot::Mutex;
 
 use crate::infra::error::Result;
-use crate::infra::event_bus::{Cancel, Event, EventBus, Filter, SubscriptionId};
+use crate::infra::event_bus::{Cancel, Event, EventBus, Filter};
 
 /// The queue between the bus and one owner.
 #[derive(Default)]
@@ -26,8 +26,33 @@ pub struct Feed {
 /// Ends the subscription when dropped, without waiting for the bus. What the queue holds goes too.
 pub struct Feeding {
     feed: Arc<Feed>,
-    id: SubscriptionId,
-    bus: EventBus,
+    /// Tells whoever fills the feed.
+    over: Option<Box<dyn FnOnce() + Send>>,
+}
+
+/// The other end of a feed, for those who have events of their own.
+pub struct Feeder {
+    feed: Arc<Feed>,
+    wake: Box<dyn Fn(&Arc<Feed>) + Send>,
+}
+
+impl Feeder {
+    /// `wake` is called by whoever pushes, when events wait in the feed; `over` when the other end is
+    /// dropped. Neither may block.
+    pub fn new(
+        wake: impl Fn(&Arc<Feed>) + Send + 'static,
+        over: impl FnOnce() + Send + 'static,
+    ) -> (Feeder, Feeding) {
+        let feed = Arc::new(Feed::default());
+        let feeding = Feeding { feed: feed.clone(), over: Some(Box::new(over)) };
+        (Feeder { feed, wake: Box::new(wake) }, feeding)
+    }
+
+    pub fn push(&self, event: &Arc<Event>) {
+        if self.feed.push(event) {
+            (self.wake)(&self.feed);
+        }
+    }
 }
 
 impl Feed {
@@ -77,7 +102,10 @@ impl EventBus {
         });
         let (bus, over) = (self.clone(), feed.over.clone());
         self.subscribe_then(filter, over, callback, move |id| {
-            done(id.map(|id| Feeding { feed, id, bus }));
+            done(id.map(|id| {
+                let over: Box<dyn FnOnce() + Send> = Box::new(move || bus.forget(id));
+                Feeding { feed, over: Some(over) }
+            }));
         });
     }
 }
@@ -91,7 +119,9 @@ impl Feeding {
 impl Drop for Feeding {
     fn drop(&mut self) {
         self.feed.end();
-        self.bus.forget(self.id);
+        if let Some(over) = self.over.take() {
+            over();
+        }
     }
 }
 

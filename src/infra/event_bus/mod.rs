@@ -11,5 +11,5 @@ pub mod wait;
 
 pub use bus::{Callback, Cancel, EventBus, SUBSCRIBERS_MAX, SubscriptionId};
 pub use event::{Event, Payload};
-pub use feed::{Feed, Feeding};
+pub use feed::{Feed, Feeder, Feeding};
 pub use pattern::{Filter, Pattern};

@@ -48,6 +48,7 @@ pub fn build(vm: &mut VmData) {
         (module.open)(l);
         l.set_field(-2, module.name);
     }
+    modules::process::fill_globals(l);
     vm.environments.base = Some(l.anchor());
     // Luau's own globals are no longer reachable by anybody.
 }

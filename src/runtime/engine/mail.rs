@@ -13,7 +13,7 @@ use rustc_hash::FxHashMap;
 
 use crate::core::pid::Pid;
 use crate::core::relay::{Body, Exit, Outcome, Package};
-use crate::infra::error::Error;
+use crate::infra::error::{Error, Kind};
 use crate::infra::transcoder::wire::{Item, Wire};
 use crate::runtime::engine::channel::Source;
 use crate::runtime::engine::raw::{Anchor, State, Tagged};
@@ -57,6 +57,14 @@ pub struct Listener {
     /// Receivers get message objects instead of the bare value.
     pub messages: bool,
     pub queue: VecDeque<Mail>,
+    /// The channel is the program's own: what it listens to beyond the first topic.
+    pub own: Option<Vec<Topic>>,
+}
+
+impl Listener {
+    fn takes(&self, topic: &Topic) -> bool {
+        self.topic == *topic || self.own.as_ref().is_some_and(|others| others.contains(topic))
+    }
 }
 
 /// What a process has that most do not: kept apart, so that an idle process is small.
@@ -194,7 +202,7 @@ impl VmData {
         let at = self.processes[process]
             .listeners
             .as_ref()
-            .and_then(|list| list.0.iter().position(|l| l.topic == mail.topic));
+            .and_then(|list| list.0.iter().position(|l| l.takes(&mail.topic)));
         if let Some(at) = at {
             let (channel, messages) = match &self.processes[process].listeners {
                 Some(list) => (list.0[at].channel, list.0[at].messages),
@@ -376,20 +384,74 @@ impl VmData {
     /// The channel of a topic's listener; mail for the topic moves to it.
     pub fn listen(&mut self, process: u32, topic: Topic, messages: bool) -> u32 {
         if let Some(list) = &mut self.processes[process].listeners
-            && let Some(listener) = list.0.iter_mut().find(|l| l.topic == topic)
+            && let Some(listener) = list.0.iter_mut().find(|l| l.takes(&topic))
         {
             listener.messages |= messages;
             return listener.channel;
         }
         let channel = self.new_channel(process, 1, Source::Listener);
         self.channels[channel].holders += 1;
-        let mail = &mut self.processes[process].mail;
-        let (queue, rest): (VecDeque<Mail>, VecDeque<Mail>) =
-            std::mem::take(mail).into_iter().partition(|m| m.topic == topic);
-        *mail = rest.into_iter().collect();
-        let listener = Listener { topic, channel, messages, queue };
+        let queue = self.take_topic(process, &topic);
+        let listener = Listener { topic, channel, messages, queue, own: None };
         self.processes[process].listeners.get_or_insert_default().0.push(listener);
         channel
+    }
+
+    /// Takes the mail of a topic out of the mailbox.
+    fn take_topic(&mut self, process: u32, topic: &Topic) -> VecDeque<Mail> {
+        let mail = &mut self.processes[process].mail;
+        let (taken, rest): (VecDeque<Mail>, VecDeque<Mail>) =
+            std::mem::take(mail).into_iter().partition(|m| m.topic == *topic);
+        *mail = rest.into_iter().collect();
+        taken
+    }
+
+    /// Makes a channel of the program's own take the mail of a topic, as bare values.
+    ///
+    /// `ALREADY_EXISTS`: another channel takes it; `INVALID`: the channel is fed by something else.
+    pub fn subscribe(&mut self, process: u32, topic: Topic, channel: u32) -> Result<(), Error> {
+        let list = &mut self.processes[process].listeners.get_or_insert_default().0;
+        if let Some(listener) = list.iter().find(|l| l.takes(&topic)) {
+            return match listener.channel == channel {
+                true => Ok(()),
+                false => Err(Error::new(Kind::AlreadyExists, "topic already has a channel")),
+            };
+        }
+        let place = list.iter().position(|l| l.channel == channel);
+        match (place.and_then(|at| list[at].own.as_mut()), self.channels[channel].source) {
+            (Some(topics), _) => topics.push(topic.clone()),
+            (None, Source::Lua) => {
+                let own = Some(Vec::new());
+                let queue = VecDeque::new();
+                let first = topic.clone();
+                list.push(Listener { topic: first, channel, messages: false, queue, own });
+                self.channels[channel].source = Source::Listener;
+                self.channels[channel].holders += 1;
+            }
+            (None, _) => return Err(Error::invalid("channel is already subscribed")),
+        }
+        for mail in self.take_topic(process, &topic) {
+            self.receive_mail(process, mail);
+        }
+        Ok(())
+    }
+
+    /// Ends what [`VmData::subscribe`] began, or a listener. `false`: there is none.
+    pub fn unsubscribe(&mut self, process: u32, channel: u32) -> bool {
+        let list = self.processes[process].listeners.as_mut();
+        let Some(list) = list.map(|list| &mut list.0) else { return false };
+        let Some(at) = list.iter().position(|l| l.channel == channel) else { return false };
+        if list[at].own.is_none() {
+            self.end_listener(process, at);
+            return true;
+        }
+        let listener = list.remove(at);
+        self.channels[channel].source = Source::Lua;
+        for mail in listener.queue {
+            self.receive_mail(process, mail);
+        }
+        self.release_channel(channel);
+        true
     }
 
     /// Ends the listener of a channel and closes it. `false`: there is none.

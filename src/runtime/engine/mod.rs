@@ -23,6 +23,7 @@ pub mod copy;
 pub mod coroutine;
 pub mod env;
 pub mod error;
+pub mod frame;
 pub mod housekeeping;
 pub mod mail;
 pub mod news;
@@ -32,6 +33,7 @@ pub mod raw;
 pub mod recipes;
 pub mod select;
 pub mod slot;
+pub mod upgrade;
 pub mod value;
 pub mod vm;
 pub mod wire;
@@ -259,4 +261,9 @@ pub mod tags {
     pub const CHANGES: c_int = 15;
     pub const VERSION: c_int = 16;
     pub const HISTORY: c_int = 17;
+    pub const ACTOR: c_int = 18;
+    pub const SCOPE: c_int = 19;
+    pub const POLICY: c_int = 20;
+    pub const GROUPS: c_int = 30;
+    pub const GROUPS_SUBSCRIPTION: c_int = 31;
 }

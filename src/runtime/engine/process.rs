@@ -14,12 +14,15 @@ use crate::runtime::engine::mail::{Listeners, Mail, Notice};
 use crate::runtime::engine::news::Subscription;
 use crate::runtime::engine::queue::Queue;
 use crate::runtime::engine::raw::{State, Type, VmPointer};
+use crate::runtime::engine::upgrade::{self, Upgrade};
 use crate::runtime::engine::vm::{NONE, VmData};
 use crate::runtime::engine::{error, wire};
 use crate::runtime::pool::Spread;
+use crate::system::frame::Frame;
+use crate::system::groups::Membership;
 use crate::system::host::HostKind;
 use crate::system::lifecycle::Started;
-use crate::system::spawn::{OnEnd, TerminalPort};
+use crate::system::spawn::{Named, OnEnd, TerminalPort};
 
 /// Coroutine switches in one step before the process goes behind the others of its VM.
 const STEP_SWITCHES: u32 = 128;
@@ -65,17 +68,28 @@ pub struct Process {
     pub ticket: Option<Ticket>,
     /// Where its children have gone.
     pub spread: Spread,
-    /// Set when it is to end while it runs.
-    pub killed: Option<Error>,
+    /// Set when it is to leave its code while it runs.
+    pub leave: Option<Leave>,
     pub extra: Option<Box<Extra>>,
+}
+
+/// Why a process leaves the code that it runs.
+pub enum Leave {
+    End(Error),
+    /// For other code.
+    Upgrade(Box<Upgrade>),
 }
 
 /// What few processes have.
 #[derive(Default)]
 pub struct Extra {
+    /// What it was given on its way, and hands on to its children.
+    pub frame: Option<Arc<Frame>>,
     pub on_end: Option<OnEnd>,
     pub terminal: Option<Arc<dyn TerminalPort>>,
     pub subscriptions: Vec<Subscription>,
+    /// In process groups, one for each scope.
+    pub memberships: Vec<Membership>,
 }
 
 impl Process {
@@ -103,9 +117,17 @@ impl Process {
             listeners: None,
             ticket: None,
             spread: Spread::default(),
-            killed: None,
+            leave: None,
             extra: None,
         }
+    }
+}
+
+impl Process {
+    /// What it was given, if anything.
+    #[inline]
+    pub fn frame(&self) -> Option<&Arc<Frame>> {
+        self.extra.as_ref()?.frame.as_ref()
     }
 }
 
@@ -117,6 +139,7 @@ pub struct Spec {
     pub monitor: bool,
     pub link: bool,
     pub extra: Option<Box<Extra>>,
+    pub named: Option<Box<Named>>,
 }
 
 /// Starts a process in this VM. `push_arguments` puts the arguments onto the new thread.
@@ -128,16 +151,53 @@ pub fn start(
     push_arguments: impl FnOnce(State) -> Result<c_int, Error>,
 ) -> Result<Pid> {
     let host = spec.host;
-    let started = try_start(vm, spec, push_arguments);
-    if started.is_err() {
-        vm.get().leave_host(host);
+    let mut spec = spec;
+    let named = spec.named.take();
+    let name = named.as_ref().and_then(|named| named.name.as_ref());
+    let started = try_start(vm, spec, name, push_arguments);
+    let data = vm.get();
+    match (started, named) {
+        (Ok(pid), Some(named)) => {
+            deliver_first(data, pid, &named.messages);
+            Ok(pid)
+        }
+        (Ok(pid), None) => Ok(pid),
+        (Err(error), named) => {
+            data.leave_host(host);
+            // The name may have been taken meanwhile.
+            named.and_then(|named| signal(data, &named)).ok_or(error)
+        }
     }
-    started
+}
+
+/// Sends the messages to the live process that has the name, if there is one: its PID.
+///
+/// They wait in the lane of those who are no process, however many there are: nobody is suspended.
+pub fn signal(data: &mut VmData, named: &Named) -> Option<Pid> {
+    let name = named.name.as_ref().filter(|_| named.or_signal)?;
+    let holder = data.kernel.topology.holder(name)?;
+    deliver_first(data, holder, &named.messages);
+    Some(holder)
+}
+
+/// Delivers messages that come from no process.
+fn deliver_first(data: &mut VmData, to: Pid, messages: &[Wire]) {
+    let mut ticket = None;
+    for message in messages {
+        let package = Package { from: Pid::NONE, to, body: Body::Message(message.clone()) };
+        if data.by_uniq.contains_key(&to.uniq()) {
+            data.arrive(package);
+            continue;
+        }
+        // Ended meanwhile: its mail goes with it.
+        let _ = data.kernel.mailbox.send(package, &mut ticket, || Box::new(|| ()));
+    }
 }
 
 fn try_start(
     vm: VmPointer<VmData>,
     mut spec: Spec,
+    name: Option<&Arc<str>>,
     push_arguments: impl FnOnce(State) -> Result<c_int, Error>,
 ) -> Result<Pid> {
     let data = vm.get();
@@ -163,7 +223,7 @@ fn try_start(
 
     let prepared = run_chunk(vm, id, main, spec.chunk, thread)
         .and_then(|()| push_arguments(thread))
-        .and_then(|arguments| publish(vm.get(), id, &spec).map(|()| arguments));
+        .and_then(|arguments| publish(vm.get(), id, &spec, name).map(|()| arguments));
     let data = vm.get();
     match prepared {
         Ok(arguments) => {
@@ -179,7 +239,13 @@ fn try_start(
 }
 
 /// Runs the chunk body and leaves the method on top of the thread's stack.
-fn run_chunk(vm: VmPointer<VmData>, id: u32, main: u32, chunk: u32, thread: State) -> Result<()> {
+pub(super) fn run_chunk(
+    vm: VmPointer<VmData>,
+    id: u32,
+    main: u32,
+    chunk: u32,
+    thread: State,
+) -> Result<()> {
     let data = vm.get();
     data.push_chunk(chunk, thread);
     // The chunk may be started from a host function of another process: its context comes back.
@@ -222,7 +288,7 @@ fn run_chunk(vm: VmPointer<VmData>, id: u32, main: u32, chunk: u32, thread: Stat
 }
 
 /// Makes the process routable, with its monitor and link, before its first step.
-fn publish(data: &mut VmData, id: u32, spec: &Spec) -> Result<()> {
+fn publish(data: &mut VmData, id: u32, spec: &Spec, name: Option<&Arc<str>>) -> Result<()> {
     let pid = data.processes[id].pid;
     let Some(cell) = data.cell() else { return Err(Error::internal("no VM runs here")) };
     let mut control = Control::new(pid, cell.clone());
@@ -236,7 +302,11 @@ fn publish(data: &mut VmData, id: u32, spec: &Spec) -> Result<()> {
         true => data.kernel.topology.link(spec.parent, pid),
         false => Ok(()),
     };
-    let accepted = linked.and_then(|()| {
+    let claimed = match name {
+        Some(name) => data.kernel.topology.claim(name, pid),
+        None => Ok(()),
+    };
+    let accepted = claimed.and(linked).and_then(|()| {
         data.kernel.lifecycle.on_start(&Started { pid, source, parent: spec.parent })
     });
     match accepted {
@@ -280,8 +350,11 @@ pub fn step(vm: VmPointer<VmData>, id: u32) -> Step {
         let data = vm.get();
         data.current = NONE;
         data.running = NONE;
-        if let Some(error) = data.processes[id].killed.take() {
-            data.end(id, Outcome::Error(error));
+        if let Some(leave) = data.processes[id].leave.take() {
+            match leave {
+                Leave::End(error) => data.end(id, Outcome::Error(error)),
+                Leave::Upgrade(new) => upgrade::upgrade(vm, id, *new),
+            }
             return done(switches);
         }
         if data.is_over_memory_limit() {
@@ -404,7 +477,7 @@ impl VmData {
     /// Ends a process: at once, or when its running code comes back to us.
     pub fn kill(&mut self, id: u32, error: Error) {
         if self.current == id {
-            self.processes[id].killed = Some(error);
+            self.processes[id].leave = Some(Leave::End(error));
         } else {
             self.end(id, Outcome::Error(error));
         }
@@ -414,6 +487,9 @@ impl VmData {
     pub fn end(&mut self, id: u32, outcome: Outcome) {
         let pid = self.processes[id].pid;
         let Some(control) = self.kernel.topology.end(pid) else { return };
+        if let Some(extra) = &mut self.processes[id].extra {
+            extra.memberships.clear();
+        }
         let failed = outcome.error().is_some();
         let exit = Arc::new(Exit { pid, at: self.unix_now, outcome });
         for &watcher in &control.watchers {
@@ -459,6 +535,13 @@ impl VmData {
     pub fn discard(&mut self, id: u32) {
         let pid = self.processes[id].pid;
         self.by_uniq.remove(&pid.uniq());
+        self.free_coroutines(id);
+        self.end_channels(id);
+        self.processes.remove(id);
+    }
+
+    /// Discards all coroutines of a process, in the middle of whatever they do.
+    pub(super) fn free_coroutines(&mut self, id: u32) {
         let main = self.processes[id].main;
         while self.processes[id].coroutines != NONE {
             let coroutine = self.processes[id].coroutines;
@@ -469,8 +552,6 @@ impl VmData {
                 self.give_thread(thread, anchor);
             }
         }
-        self.end_channels(id);
-        self.processes.remove(id);
     }
 
     /// Puts a preempted coroutine in front of its process's others.

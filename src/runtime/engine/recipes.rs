@@ -68,7 +68,7 @@ impl Recipes {
 
 /// The versions were read before, so that a change in between makes the recipe stale at once.
 fn look_up(kernel: &Kernel, source: &[u8], host_id: &[u8], versions: (u64, u64)) -> Result<Recipe> {
-    let host = kernel.hosts.get(&String::from_utf8_lossy(host_id))?;
+    let host = kernel.host(&String::from_utf8_lossy(host_id))?;
     let blueprint = kernel.factory.get(&String::from_utf8_lossy(source))?;
     let definition = blueprint.downcast::<Definition>();
     let definition = definition.map_err(|_| Error::internal("failed to create process"))?;

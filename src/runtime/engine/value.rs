@@ -3,6 +3,9 @@
 //! A tree is poorer than a Lua value. A table with a list part is a list, and its other keys are
 //! lost; any other is a map, and keys that are numbers or booleans become text. A table that holds
 //! itself is cut off there. What is neither data nor an error becomes nil.
+//!
+//! *Plain data* (specification 01, section 10) is poorer still: a table with any positive integer key
+//! is a list up to the largest of them, with nil in its holes; functions and objects become their text.
 
 use std::ffi::c_int;
 
@@ -11,6 +14,7 @@ use rustc_hash::FxHashSet;
 use crate::infra::transcoder::wire::{DEPTH_MAX, number};
 use crate::infra::transcoder::{Map, Value};
 use crate::runtime::engine::Raise;
+use crate::runtime::engine::env::push_text_of;
 use crate::runtime::engine::error::{self, ErrorObject};
 use crate::runtime::engine::raw::{State, Type};
 
@@ -51,14 +55,27 @@ pub fn push_map(l: State, map: &Map) {
 
 /// The value at `index` as a tree. Raises if it is too deep or too large for one.
 pub fn read(l: State, index: c_int) -> Result<Value, Raise> {
-    Reader { l, around: FxHashSet::default(), n_left: VALUES_MAX }.value(l.abs(index))
+    Reader::new(l, false).value(l.abs(index))
 }
 
 /// The fields with string keys of the table at `index`.
 pub fn read_map(l: State, index: c_int) -> Result<Map, Raise> {
     let index = l.abs(index);
-    let mut reader =
-        Reader { l, around: FxHashSet::from_iter([l.address(index)]), n_left: VALUES_MAX };
+    let mut reader = Reader::new(l, false);
+    reader.around.insert(l.address(index));
+    reader.map(index, false)
+}
+
+/// The value at `index` as plain data. Raises like [`read`]; runs `__tostring` of objects.
+pub fn read_plain(l: State, index: c_int) -> Result<Value, Raise> {
+    Reader::new(l, true).value(l.abs(index))
+}
+
+/// The fields with string keys of the table at `index`, as plain data.
+pub fn read_plain_map(l: State, index: c_int) -> Result<Map, Raise> {
+    let index = l.abs(index);
+    let mut reader = Reader::new(l, true);
+    reader.around.insert(l.address(index));
     reader.map(index, false)
 }
 
@@ -68,9 +85,15 @@ struct Reader {
     around: FxHashSet<usize>,
     /// Values that may still be read.
     n_left: usize,
+    /// By the rules of plain data.
+    plain: bool,
 }
 
 impl Reader {
+    fn new(l: State, plain: bool) -> Reader {
+        Reader { l, around: FxHashSet::default(), n_left: VALUES_MAX, plain }
+    }
+
     fn value(&mut self, index: c_int) -> Result<Value, Raise> {
         let l = self.l;
         self.n_left = self.n_left.checked_sub(1).ok_or_else(|| {
@@ -85,8 +108,36 @@ impl Reader {
                 Some(error) => Value::Error(Box::new(error)),
                 None => Value::Nil,
             },
+            Type::Nil | Type::None => Value::Nil,
+            _ if self.plain => {
+                push_text_of(l, index)?;
+                let text = text(l, -1);
+                l.pop(1);
+                text
+            }
             _ => Value::Nil,
         })
+    }
+
+    /// How long the table is as a list; 0 if it is a map.
+    fn list_len(&self, index: c_int) -> usize {
+        let l = self.l;
+        if !self.plain {
+            return l.raw_len(index);
+        }
+        let mut len = 0;
+        let mut cursor = 0;
+        while let Some(next) = l.next_pair(index, cursor) {
+            cursor = next;
+            if l.type_of(-2) == Type::Number
+                && let Some(n) = l.number(-2).filter(|n| *n >= 1.0 && n.fract() == 0.0)
+            {
+                // Beyond all measure is too large in any case.
+                len = len.max(n as usize);
+            }
+            l.pop(2);
+        }
+        len
     }
 
     fn table(&mut self, index: c_int) -> Result<Value, Raise> {
@@ -100,7 +151,7 @@ impl Reader {
             return Err(text.into());
         }
         self.around.insert(address);
-        let tree = match l.raw_len(index) {
+        let tree = match self.list_len(index) {
             0 => Value::Map(self.map(index, true)?),
             len => {
                 let mut list = Vec::with_capacity(len.min(self.n_left));

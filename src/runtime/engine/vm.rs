@@ -186,6 +186,8 @@ pub struct VmData {
     pub housekeeping: Housekeeping,
     /// Its collector works as if memory were short.
     is_short: bool,
+    /// Processes without an actor and a scope may do nothing.
+    pub is_strict: bool,
     /// Size that the heap may have, if the one process of this VM has a limit.
     pub memory_limit: Option<usize>,
     ready: VecDeque<u32>,
@@ -260,6 +262,7 @@ impl VmData {
         main.set_metatable(-2);
         let objects = main.anchor();
         let mut processes = Slab32::default();
+        let is_strict = kernel.security.strict;
         let limbo = processes.insert(Process::new(crate::core::pid::Pid::NONE));
         VmData {
             main,
@@ -296,6 +299,7 @@ impl VmData {
             suspects: Vec::new(),
             housekeeping: Housekeeping::default(),
             is_short: false,
+            is_strict,
             memory_limit: None,
             ready: VecDeque::new(),
             chunks: Vec::new(),
@@ -614,10 +618,11 @@ impl LuaVm {
             .map_err(|_| Error::internal("failed to create process"))
             .and_then(|definition| data.chunk(&definition))
             .inspect_err(|_| data.leave_host(host))?;
-        let extra = match (request.on_end, request.terminal) {
-            (None, None) => None,
-            (on_end, terminal) => {
-                Some(Box::new(process::Extra { on_end, terminal, ..process::Extra::default() }))
+        let extra = match (request.frame, request.on_end, request.terminal) {
+            (None, None, None) => None,
+            (frame, on_end, terminal) => {
+                let rest = process::Extra::default();
+                Some(Box::new(process::Extra { frame, on_end, terminal, ..rest }))
             }
         };
         let spec = Spec {
@@ -627,6 +632,7 @@ impl LuaVm {
             monitor: request.monitor,
             link: request.link,
             extra,
+            named: request.named,
         };
         let args = request.args;
         process::start(self.data, spec, |thread| Ok(wire::decode_all(thread, &args)))

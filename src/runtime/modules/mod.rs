@@ -6,17 +6,21 @@
 pub mod base;
 pub mod channel;
 pub mod coroutine;
+pub mod ctx;
 pub mod errors;
 pub mod events;
 pub mod io;
 pub mod logger;
 pub mod os;
 pub mod payload;
+pub mod pg;
 pub mod process;
 pub mod registry;
+pub mod security;
 #[cfg(test)]
 mod testing;
 pub mod time;
+pub mod uuid;
 
 use crate::runtime::engine::raw::State;
 
@@ -36,11 +40,15 @@ pub static AMBIENT: &[Module] = &[
 ];
 
 pub static GRANTED: &[Module] = &[
+    Module { name: "ctx", open: ctx::open },
     Module { name: "events", open: events::open },
     Module { name: "io", open: io::open },
     Module { name: "logger", open: logger::open },
+    Module { name: "pg", open: pg::open },
     Module { name: "registry", open: registry::open },
+    Module { name: "security", open: security::open },
     Module { name: "time", open: time::open },
+    Module { name: "uuid", open: uuid::open },
 ];
 
 /// Names that may stand in `modules:` without any effect: everybody has them.
@@ -58,6 +66,9 @@ pub fn register_types(l: State) {
     errors::register_types(l);
     events::register_types(l);
     payload::register_types(l);
+    pg::register_types(l);
+    process::register_types(l);
+    security::register_types(l);
     logger::register_types(l);
     registry::register_types(l);
     time::register_types(l);

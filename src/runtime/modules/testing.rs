@@ -7,6 +7,7 @@ use crate::app::node::{Node, Options};
 use crate::core::relay::{Exit, Outcome};
 use crate::infra::logger::Logger;
 use crate::infra::transcoder::wire::Wire;
+use crate::system::frame::Frame;
 use crate::system::host::HostKind;
 use crate::system::kernel::RootSpawn;
 use crate::system::spawn::TerminalPort;
@@ -19,6 +20,7 @@ pub(crate) const SAFETY_NET: Duration = Duration::from_secs(60);
 pub(crate) struct Setting {
     pub(crate) logger: Option<Logger>,
     pub(crate) terminal: Option<Arc<dyn TerminalPort>>,
+    pub(crate) frame: Option<Arc<Frame>>,
 }
 
 /// Runs `body` as the main function of entry `app:test`; its outcome.
@@ -37,6 +39,7 @@ pub(crate) fn run_lua(setting: Setting, body: &str) -> Outcome {
         source: "app:test".into(),
         host: "app:host".into(),
         args: Wire::new(),
+        frame: setting.frame,
         terminal: setting.terminal,
         on_end: Some(Box::new(move |exit: &Exit| sender.send(exit.outcome.clone()).unwrap())),
     };

@@ -104,6 +104,18 @@ impl Topology {
         Ok(())
     }
 
+    /// Takes `name` for a process that is just starting; also from a holder that is gone.
+    pub fn claim(&self, name: &Arc<str>, pid: Pid) -> Result<()> {
+        self.names.claim(name.clone(), pid, |holder| self.table.is_alive(holder))?;
+        self.table.with(pid, |control| control.bonds().names.push(name.clone()));
+        Ok(())
+    }
+
+    /// The live process that has `name`.
+    pub fn holder(&self, name: &str) -> Option<Pid> {
+        self.names.find(name).filter(|pid| self.table.is_alive(*pid))
+    }
+
     /// Frees a name. `false`: nobody had it.
     pub fn unregister(&self, name: &str) -> bool {
         let Some(pid) = self.names.unregister(name) else { return false };
@@ -193,6 +205,13 @@ mod tests {
         topology.end(p[0]);
         assert_eq!(topology.names().find("relay"), None);
         assert_eq!(topology.register("relay", p[1]), Ok(()));
+        // Whoever starts with a name gets it from the dead, not from the living.
+        let refused = topology.claim(&"relay".into(), p[0]).expect_err("taken");
+        assert_eq!(refused.kind(), &Kind::AlreadyExists);
+        topology.names().register("orphan".into(), p[0]).expect("free");
+        assert_eq!((topology.holder("orphan"), topology.holder("relay")), (None, Some(p[1])));
+        assert_eq!(topology.claim(&"orphan".into(), p[1]), Ok(()));
+        assert_eq!(topology.holder("orphan"), Some(p[1]));
         assert!(topology.unregister("relay"));
         assert!(!topology.unregister("relay"));
     }

@@ -19,14 +19,23 @@ impl Names {
         let mut names = self.0.write();
         match names.get(&name) {
             Some(&holder) if holder == pid => Ok(false),
-            Some(holder) => {
-                let details = [("existing_pid", Value::from(holder.to_string()))].into();
-                Err(Error::new(Kind::AlreadyExists, "name already registered")
-                    .with_details(details))
-            }
+            Some(&holder) => Err(taken(holder)),
             None => {
                 names.insert(name, pid);
                 Ok(true)
+            }
+        }
+    }
+
+    /// Like [`Names::register`], but a holder that is not alive loses the name. `is_alive` must take
+    /// no lock that is held while a name is looked up.
+    pub fn claim(&self, name: Arc<str>, pid: Pid, is_alive: impl Fn(Pid) -> bool) -> Result<()> {
+        let mut names = self.0.write();
+        match names.get(&name) {
+            Some(&holder) if holder != pid && is_alive(holder) => Err(taken(holder)),
+            _ => {
+                names.insert(name, pid);
+                Ok(())
             }
         }
     }
@@ -46,4 +55,9 @@ impl Names {
             names.remove(name);
         }
     }
+}
+
+fn taken(holder: Pid) -> Error {
+    let details = [("existing_pid", Value::from(holder.to_string()))].into();
+    Error::new(Kind::AlreadyExists, "name already registered").with_details(details)
 }
