@@ -20,13 +20,14 @@ use crate::infra::event_bus::EventBus;
 use crate::infra::transcoder::Value;
 use crate::infra::transcoder::wire::Wire;
 use crate::runtime::engine::chunk::Definition;
-use crate::runtime::kinds::ProcessListener;
+use crate::runtime::kinds;
 use crate::runtime::modules;
 use crate::runtime::pool::VmPool;
 use crate::services::groups::GroupScopeListener;
 use crate::services::security::PolicyListener;
 use crate::services::{events, terminal};
 use crate::system::factory::Factory;
+use crate::system::functions::{self, Call};
 use crate::system::host::{Host, HostKind, Hosts};
 use crate::system::kernel::{Kernel, RootSpawn};
 use crate::system::lifecycle::Lifecycle;
@@ -66,6 +67,7 @@ impl Node {
             topology: Arc::new(Topology::new(table)),
             hosts: Arc::new(Hosts::default()),
             factory: Arc::new(Factory::default()),
+            functions: Arc::default(),
             lifecycle: Arc::new(Lifecycle::default()),
             security: Arc::new(Security::new(strict)),
             groups: Arc::default(),
@@ -77,12 +79,11 @@ impl Node {
             spawner: OnceLock::new(),
         });
         let pool = open_pool(&kernel);
-        let factory = kernel.factory.clone();
         let listener = GroupScopeListener { scopes: kernel.groups.clone() };
         registry.register_listener("pg.scope", Arc::new(listener));
         let listener = PolicyListener { security: kernel.security.clone() };
         registry.register_listener("security.policy", Arc::new(listener));
-        registry.register_listener("process.lua", Arc::new(ProcessListener { factory }));
+        kinds::register(&registry, &kernel);
         Ok(Node { kernel, pool, registry, infrastructure })
     }
 
@@ -148,6 +149,22 @@ impl Node {
         let gone = |_| Error::unavailable("the runtime has stopped");
         let pid = started.recv().map_err(gone)??;
         Ok((pid, Ended(ended)))
+    }
+}
+
+impl Node {
+    /// Calls a function and waits for its result. `NOT_FOUND`: there is none; `TIMEOUT`: it goes on.
+    pub fn call(&self, target: &str, args: &[Value], timeout: Duration) -> Result<Value> {
+        let (sender, ended) = mpsc::channel();
+        let function = self.kernel.functions.get(target)?;
+        let (args, parent) = (Wire::of(args), Pid::NONE);
+        let call = Call { function, args, frame: None, parent, at: None };
+        let done = move |outcome| {
+            // Nobody may be waiting for it any more.
+            let _ = sender.send(outcome);
+        };
+        functions::call(&self.kernel, call, Box::new(done));
+        Ended(ended).wait(timeout)
     }
 }
 

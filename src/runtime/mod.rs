@@ -2,5 +2,6 @@
 
 pub mod engine;
 pub mod kinds;
+pub mod libraries;
 pub mod modules;
 pub mod pool;

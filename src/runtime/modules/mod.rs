@@ -9,6 +9,8 @@ pub mod coroutine;
 pub mod ctx;
 pub mod errors;
 pub mod events;
+pub mod funcs;
+pub mod future;
 pub mod io;
 pub mod logger;
 pub mod os;
@@ -42,6 +44,7 @@ pub static AMBIENT: &[Module] = &[
 pub static GRANTED: &[Module] = &[
     Module { name: "ctx", open: ctx::open },
     Module { name: "events", open: events::open },
+    Module { name: "funcs", open: funcs::open },
     Module { name: "io", open: io::open },
     Module { name: "logger", open: logger::open },
     Module { name: "pg", open: pg::open },
@@ -65,6 +68,8 @@ pub fn register_types(l: State) {
     channel::register_types(l);
     errors::register_types(l);
     events::register_types(l);
+    funcs::register_types(l);
+    future::register_types(l);
     payload::register_types(l);
     pg::register_types(l);
     process::register_types(l);
