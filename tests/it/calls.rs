@@ -26,7 +26,7 @@ fn node() -> Node {
 #[test]
 fn the_host_program_calls() {
     let node = node();
-    assert_eq!(node.call("fn:sum", &[1.into(), 2.into()], LONG), Ok(Value::Float(3.0)));
+    assert_eq!(node.call("fn:sum", &[1.into(), 2.into()], LONG), Ok(Value::Int(3)));
     let error = node.call("fn:fail", &[], LONG).expect_err("fails");
     assert_eq!((error.kind(), error.retryable()), (&Kind::Conflict, Some(true)));
     let missing = node.call("fn:none", &[], LONG).expect_err("there is none");
@@ -48,12 +48,12 @@ fn isolated_processes_call_elsewhere() {
 #[test]
 fn a_changed_library_is_seen_by_the_next_call() {
     let node = node();
-    assert_eq!(node.call("fn:uses", &[3.into()], LONG), Ok(Value::Float(12.0)));
+    assert_eq!(node.call("fn:uses", &[3.into()], LONG), Ok(Value::Int(12)));
     let source =
         "loads = (loads or 0) + 1 return {name = 'base', twice = function(x) return x * 10 end}";
     let changed = callees::entry("lib:base", "library.lua", source, &[]);
     let mut changes = Changeset::new();
     changes.update(changed);
     node.registry.apply(changes).expect("applies");
-    assert_eq!(node.call("fn:uses", &[3.into()], LONG), Ok(Value::Float(300.0)));
+    assert_eq!(node.call("fn:uses", &[3.into()], LONG), Ok(Value::Int(300)));
 }
