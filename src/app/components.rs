@@ -13,7 +13,7 @@
 //! | lifecycle | topology | `Lifecycle`, with the events of processes |
 //! | factory | lifecycle | `Factory` |
 //! | security | registry | `Security`; kind `security.policy` |
-//! | engine | factory, security | `Kernel`, `VmPool`; kinds `process.lua`, `pg.scope` |
+//! | engine | factory, security | `Kernel`, `VmPool`; kinds `process.lua`, `function.lua`, `library.lua`, `pg.scope` |
 //! | hosts | engine | kinds `process.host`, `terminal.host` |
 //! | services | hosts | kind `process.service` |
 
@@ -35,9 +35,8 @@ use crate::infra::error::{Error, Result};
 use crate::infra::event_bus::{Event, EventBus};
 use crate::infra::logger::{Level, Logger};
 use crate::infra::transcoder::{Map, Value};
-use crate::runtime::kinds::ProcessListener;
+use crate::runtime::kinds;
 use crate::runtime::pool::VmPool;
-use crate::runtime::type_check::TypeChecked;
 use crate::services::events;
 use crate::services::groups::GroupScopeListener;
 use crate::services::host::HostListener;
@@ -352,6 +351,7 @@ component!(EngineComponent, "engine", ["factory", "security"], |this, context| {
         topology: need(context, &TOPOLOGY)?,
         hosts: Arc::new(Hosts::default()),
         factory: need(context, &FACTORY)?,
+        functions: Arc::default(),
         lifecycle: need(context, &LIFECYCLE)?,
         security: need(context, &Security::KEY)?,
         groups: Arc::default(),
@@ -367,10 +367,8 @@ component!(EngineComponent, "engine", ["factory", "security"], |this, context| {
     let registry = need(context, &REGISTRY)?;
     let scopes = kernel.groups.clone();
     registry.register_listener("pg.scope", Arc::new(GroupScopeListener { scopes }));
-    let factory = kernel.factory.clone();
     let strict = is_type_checked(&*need(context, &CONFIG)?);
-    let programs = TypeChecked::new(ProcessListener { factory }, strict);
-    registry.register_listener("process.lua", programs);
+    kinds::register(&registry, &kernel, strict);
     context.attach(&Kernel::KEY, kernel);
     context.attach(&POOL, pool);
     Ok(())

@@ -5,10 +5,12 @@ use std::sync::mpsc;
 use std::time::{Duration, Instant};
 
 use crate::app::boot::System;
+use crate::core::pid::Pid;
 use crate::core::registry::{Entry, EntryId};
 use crate::infra::error::{Error, Result};
 use crate::infra::transcoder::Value;
 use crate::infra::transcoder::wire::Wire;
+use crate::system::functions::{self, Call, OnOutcome};
 use crate::system::kernel::RootSpawn;
 use crate::system::spawn::{OnEnd, TerminalPort};
 
@@ -99,6 +101,20 @@ pub fn start(
         Ok(result) => result.map(|_| ()).map_err(failed),
         Err(_) => Err(failed(Error::unavailable("the runtime has stopped"))),
     }
+}
+
+/// Calls function `entry`. Returns at once; `done` hears the outcome.
+pub fn call(system: &System, entry: &EntryId, args: &[String], done: OnOutcome) -> Result<()> {
+    let function = system.kernel.functions.get(&entry.to_string())?;
+    let values: Vec<Value> = args.iter().map(|arg| Value::from(arg.as_str())).collect();
+    let (args, parent) = (Wire::of(&values), Pid::NONE);
+    functions::call(&system.kernel, Call { function, args, frame: None, parent, at: None }, done);
+    Ok(())
+}
+
+/// Is the entry a function?
+pub fn is_function(system: &System, entry: &EntryId) -> bool {
+    system.finder.get(entry).is_some_and(|entry| entry.kind.starts_with("function."))
 }
 
 /// Waits until the host runs.

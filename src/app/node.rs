@@ -5,6 +5,7 @@
 //! directly.
 
 use std::sync::{Arc, OnceLock};
+use std::time::Duration;
 
 use crate::app::components::{RegistryEvents, open_pool};
 use crate::app::infrastructure::{Infrastructure, MAILBOX, TABLE};
@@ -16,7 +17,7 @@ use crate::infra::error::Result;
 use crate::infra::event_bus::EventBus;
 use crate::infra::transcoder::Value;
 use crate::runtime::engine::chunk::Definition;
-use crate::runtime::kinds::ProcessListener;
+use crate::runtime::kinds;
 use crate::runtime::modules;
 use crate::runtime::pool::VmPool;
 use crate::services::groups::GroupScopeListener;
@@ -65,6 +66,7 @@ impl Node {
             topology: Arc::new(Topology::new(table)),
             hosts: Arc::new(Hosts::default()),
             factory: Arc::new(Factory::default()),
+            functions: Arc::default(),
             lifecycle: Arc::new(Lifecycle::default()),
             security: Arc::new(Security::new(strict)),
             groups: Arc::default(),
@@ -77,12 +79,11 @@ impl Node {
             control: OnceLock::new(),
         });
         let pool = open_pool(&kernel);
-        let factory = kernel.factory.clone();
         let listener = GroupScopeListener { scopes: kernel.groups.clone() };
         registry.register_listener("pg.scope", Arc::new(listener));
         let listener = PolicyListener { security: kernel.security.clone() };
         registry.register_listener("security.policy", Arc::new(listener));
-        registry.register_listener("process.lua", Arc::new(ProcessListener { factory }));
+        kinds::register(&registry, &kernel, false);
         Ok(Node { kernel, pool, registry, infrastructure })
     }
 
@@ -127,6 +128,13 @@ impl Node {
     /// Starts a process and returns once it is there; [`Ended`] hears of its end.
     pub fn spawn(&self, source: &str, host: &str, args: &[Value]) -> Result<(Pid, Ended)> {
         outside::spawn(&self.kernel, source, host, args)
+    }
+}
+
+impl Node {
+    /// Calls a function and waits for its result. `NOT_FOUND`: there is none; `TIMEOUT`: it goes on.
+    pub fn call(&self, target: &str, args: &[Value], timeout: Duration) -> Result<Value> {
+        outside::call(&self.kernel, target, args, timeout)
     }
 }
 

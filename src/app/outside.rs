@@ -14,6 +14,7 @@ use crate::core::relay::{Body, Exit, Outcome, Package, Refusal, Refused};
 use crate::infra::error::{Error, Kind, Result};
 use crate::infra::transcoder::Value;
 use crate::infra::transcoder::wire::Wire;
+use crate::system::functions::{self, Call};
 use crate::system::kernel::{Kernel, RootSpawn};
 
 /// How long a sender rests while its target has no room.
@@ -47,6 +48,28 @@ pub fn spawn(kernel: &Kernel, source: &str, host: &str, args: &[Value]) -> Resul
     let gone = |_| Error::unavailable("the runtime has stopped");
     let pid = started.recv().map_err(gone)??;
     Ok((pid, Ended(ended)))
+}
+
+/// Calls a function, or a process with a default host, and waits for what it returns.
+///
+/// # Errors
+/// Those of the function; `TIMEOUT`: it has not returned, and goes on.
+pub fn call(
+    kernel: &Arc<Kernel>,
+    target: &str,
+    args: &[Value],
+    timeout: Duration,
+) -> Result<Value> {
+    let (sender, ended) = mpsc::channel();
+    let function = kernel.functions.get(target)?;
+    let (args, parent) = (Wire::of(args), Pid::NONE);
+    let call = Call { function, args, frame: None, parent, at: None };
+    let done = move |outcome| {
+        // Nobody may be waiting for it any more.
+        let _ = sender.send(outcome);
+    };
+    functions::call(kernel, call, Box::new(done));
+    Ended(ended).wait(timeout)
 }
 
 /// Sends a message, once.

@@ -1,25 +1,104 @@
-//! Entry kinds of the runtime: `process.lua`.
+//! Entry kinds of the runtime: `process.lua`, `function.lua`, `library.lua`.
 
+use std::collections::BTreeMap;
 use std::sync::Arc;
 
-use crate::core::registry::Entry;
+use parking_lot::Mutex;
+
 use crate::core::registry::decode::Fields;
 use crate::core::registry::listener::Listener;
+use crate::core::registry::{Entry, EntryId, Registry};
 use crate::infra::error::{Error, Result};
 use crate::infra::nearest::nearest;
+use crate::infra::transcoder::{Map, Value};
 use crate::runtime::engine::chunk::Definition;
+use crate::runtime::libraries::{Import, Unit, Units};
 use crate::runtime::modules;
-use crate::system::factory::Factory;
+use crate::runtime::type_check::TypeChecked;
+use crate::system::functions::{Code, Function};
+use crate::system::kernel::Kernel;
+use crate::system::pools::Pool;
 
-/// Compiles `process.lua` entries and makes them startable.
-pub struct ProcessListener {
-    pub factory: Arc<Factory>,
+/// Compiles Lua entries and makes them startable, callable or importable.
+pub struct LuaListener {
+    kernel: Arc<Kernel>,
+    units: Mutex<Units>,
+    /// What can be started or called, without sources: published again when a library changes.
+    programs: Mutex<BTreeMap<EntryId, Arc<Entry>>>,
 }
 
-impl Listener for ProcessListener {
+/// Has a registry give its Lua entries to the kernel; `strict`: those without type errors only.
+pub fn register(registry: &Registry, kernel: &Arc<Kernel>, strict: bool) {
+    let (units, programs) = (Mutex::default(), Mutex::default());
+    let listener = LuaListener { kernel: kernel.clone(), units, programs };
+    let listener = TypeChecked::new(listener, strict);
+    for kind in ["process.lua", "function.lua", "library.lua"] {
+        registry.register_listener(kind, listener.clone());
+    }
+}
+
+impl LuaListener {
+    /// What is new under this id, for whoever starts, calls or imports it from now on.
+    fn publish(&self, entry: &Entry, definition: Definition) -> Result<()> {
+        let definition = Arc::new(definition);
+        match entry.kind.as_str() {
+            "function.lua" => {
+                let pool = Pool::decode(entry)?;
+                self.insert(entry, Code::Function(definition), pool);
+            }
+            "process.lua" => {
+                self.kernel.factory.register(&entry.id, definition);
+                let key = "default_host";
+                let host = options(entry).get(key).or_else(|| entry.meta.get(key)).cloned();
+                match host.as_ref().and_then(Value::as_str) {
+                    Some(host) => {
+                        let host = host.to_owned();
+                        self.insert(entry, Code::Process { host }, Pool::UNBOUNDED);
+                    }
+                    None => self.kernel.functions.remove(&entry.id.to_string()),
+                }
+            }
+            _ => {}
+        }
+        Ok(())
+    }
+
+    fn insert(&self, entry: &Entry, code: Code, pool: Pool) {
+        let function = Function::new(entry.id.to_string(), code, pool, options(entry));
+        self.kernel.functions.insert(function);
+    }
+
+    /// Links whoever uses this library anew.
+    fn relink_users(&self, library: &EntryId) -> Result<()> {
+        let users = self.units.lock().users(library);
+        for user in users {
+            let linked = self.units.lock().link(&user)?;
+            let entry = self.programs.lock().get(&user).cloned();
+            if let Some(entry) = entry {
+                self.publish(&entry, linked)?;
+            }
+        }
+        Ok(())
+    }
+}
+
+impl Listener for LuaListener {
     fn add(&self, entry: &Entry) -> Result<()> {
-        let definition = definition(entry)?;
-        self.factory.register(&entry.id, Arc::new(definition));
+        if entry.kind == "function.lua" {
+            Pool::decode(entry)?;
+        }
+        let unit = unit(entry)?;
+        let is_library = unit.is_library;
+        let definition = self.units.lock().insert(&entry.id, unit)?;
+        if is_library {
+            return self.relink_users(&entry.id);
+        }
+        self.publish(entry, definition)?;
+        let mut entry = entry.clone();
+        if let Value::Map(fields) = &mut entry.data {
+            fields.retain(|field, _| field != "source");
+        }
+        self.programs.lock().insert(entry.id.clone(), Arc::new(entry));
         Ok(())
     }
 
@@ -28,19 +107,63 @@ impl Listener for ProcessListener {
     }
 
     fn delete(&self, entry: &Entry) -> Result<()> {
-        self.factory.delete(&entry.id);
+        self.units.lock().remove(&entry.id);
+        self.programs.lock().remove(&entry.id);
+        self.kernel.factory.delete(&entry.id);
+        self.kernel.functions.remove(&entry.id.to_string());
         Ok(())
+    }
+
+    fn commit(&self) -> Result<()> {
+        self.units.lock().forget_incomplete();
+        Ok(())
+    }
+
+    fn discard(&self) {
+        self.units.lock().forget_incomplete();
     }
 }
 
-/// The compiled form of an entry with `source`, `method` and `modules`.
-pub fn definition(entry: &Entry) -> Result<Definition> {
+/// `meta.options`: options of every call.
+fn options(entry: &Entry) -> Map {
+    entry.meta.get("options").and_then(Value::as_map).cloned().unwrap_or_default()
+}
+
+/// The compiled form of an entry with `source`, `method`, `modules` and `imports`.
+fn unit(entry: &Entry) -> Result<Unit> {
+    let definition = Arc::new(definition(entry)?);
+    let fields = Fields::new(entry)?;
+    let listed = match fields.value("imports") {
+        None => Vec::new(),
+        Some(_) => fields.map_of_str("imports")?,
+    };
+    let mut imports = Vec::new();
+    for (alias, target) in listed {
+        if alias.is_empty() || target.is_empty() {
+            return Err(fields.error("imports", "has an empty alias or target"));
+        }
+        let import = match target.contains(':') {
+            true => Import::Library(EntryId::parse(target)),
+            false if alias == target && modules::ALWAYS_THERE.contains(&target) => continue,
+            false => {
+                Import::Module(modules::granted(target).ok_or_else(|| unknown_module(target))?)
+            }
+        };
+        imports.push((alias.to_owned(), import));
+    }
+    imports.sort_by(|a, b| a.0.cmp(&b.0));
+    Ok(Unit { definition, imports, is_library: entry.kind == "library.lua" })
+}
+
+/// The code of an entry, without what it imports.
+fn definition(entry: &Entry) -> Result<Definition> {
     let fields = Fields::new(entry)?;
     let source = fields.str("source")?;
-    let method = fields.opt_str("method")?.filter(|m| !m.is_empty()).unwrap_or("main");
-    if fields.value("imports").and_then(|v| v.as_map()).is_some_and(|map| !map.is_empty()) {
-        return Err(fields.error("imports", "is not supported yet: libraries cannot be imported"));
-    }
+    let given = fields.opt_str("method")?.filter(|m| !m.is_empty());
+    let method = match entry.kind.as_str() {
+        "function.lua" => given.ok_or_else(|| fields.error("method", "is required"))?,
+        _ => given.unwrap_or("main"),
+    };
     let listed = match fields.value("modules") {
         None => Vec::new(),
         Some(_) => fields.list_of_str("modules")?,

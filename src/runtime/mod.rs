@@ -2,6 +2,7 @@
 
 pub mod engine;
 pub mod kinds;
+pub mod libraries;
 pub mod modules;
 pub mod pool;
 pub mod type_check;

@@ -15,6 +15,7 @@ use crate::infra::logger::Logger;
 use crate::infra::transcoder::wire::Wire;
 use crate::system::factory::Factory;
 use crate::system::frame::Frame;
+use crate::system::functions::Functions;
 use crate::system::groups::GroupScopes;
 use crate::system::host::{Host, Hosts, Seat};
 use crate::system::lifecycle::Lifecycle;
@@ -30,6 +31,7 @@ pub struct Kernel {
     pub topology: Arc<Topology>,
     pub hosts: Arc<Hosts>,
     pub factory: Arc<Factory>,
+    pub functions: Arc<Functions>,
     pub lifecycle: Arc<Lifecycle>,
     pub security: Arc<Security>,
     pub groups: Arc<GroupScopes>,
@@ -106,6 +108,7 @@ impl Kernel {
             named: None,
             terminal: spawn.terminal,
             on_end: spawn.on_end,
+            slot: None,
         })
     }
 

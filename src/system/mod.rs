@@ -3,10 +3,13 @@
 pub mod factory;
 pub mod finder;
 pub mod frame;
+pub mod functions;
 pub mod groups;
 pub mod host;
 pub mod kernel;
 pub mod lifecycle;
+pub mod pools;
+pub mod retry;
 pub mod roster;
 pub mod security;
 pub mod spawn;

@@ -9,6 +9,7 @@ use crate::infra::transcoder::Value;
 use crate::infra::transcoder::wire::Wire;
 use crate::system::factory::Blueprint;
 use crate::system::frame::Frame;
+use crate::system::functions::CallSlot;
 use crate::system::host::Host;
 
 /// Called once when the process has ended, on the worker that ran it: must not block.
@@ -84,6 +85,8 @@ pub struct SpawnRequest {
     pub named: Option<Box<Named>>,
     pub terminal: Option<Arc<dyn TerminalPort>>,
     pub on_end: Option<OnEnd>,
+    /// It is a call of a function: the place it takes there.
+    pub slot: Option<CallSlot>,
 }
 
 /// What a process gets with its start: a name, and messages that come first in its mailbox.

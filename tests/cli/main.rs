@@ -7,6 +7,7 @@ mod bad_input;
 mod commands;
 mod compare;
 mod echo;
+mod functions;
 mod history;
 mod hostile;
 mod lint;

@@ -91,11 +91,16 @@ fn run_logging(source: &str, logger: Logger) -> Result<Value> {
     let scheduler = SchedulerOptions { workers: 1, pin: false, ..SchedulerOptions::default() };
     let node = Node::start(Options { scheduler, logger, ..Options::default() })?;
     node.add_host("app:processes", HostKind::Processes, false)?;
-    node.registry.load(baseline())?;
+    let functions = crate::callees::entries();
+    node.registry.load(baseline().into_iter().chain(functions).collect())?;
     for entry in policies() {
         node.kernel.security.insert(Policy::decode(&entry)?, Policy::groups(&entry)?);
     }
     node.kernel.groups.insert("pg:groups".into(), GroupScope::new(Limits::default()));
+    node.define(
+        "app:caller",
+        "return {main = function(...) return funcs.call('fn:forever', ...) end}",
+    )?;
     node.define("app:test", source)?;
     let (_, ended) = node.spawn("app:test", "app:processes", &[])?;
     ended.wait(SAFETY_NET)
@@ -138,6 +143,8 @@ programs! {
     ctx: get;
     errors: call_stack concat crossing is locked new wrap;
     events: channel close data flood mailbox patterns refused send subscribe;
+    funcs: call cancel errors instances libraries many new options processes;
+    future: cancel error result;
     isolation: globals libraries;
     json: decode encode validate validate_string;
     math: functions integers random;

@@ -1,5 +1,7 @@
 //! Tests of the whole: one binary, a module for each area.
 
+mod callees;
+mod calls;
 mod functions;
 mod groups;
 mod lifecycle;

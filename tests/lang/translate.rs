@@ -218,7 +218,8 @@ fn programs_at_hand() {
 /// Long programs without errors take time and space that grow with their length.
 #[test]
 fn long_programs_take_linear_time() {
-    let units: [(&str, fn(usize) -> String); 12] = [
+    type Unit = (&'static str, fn(usize) -> String);
+    let units: [Unit; 12] = [
         ("", |_| "x = a & b | ~c\n".into()),
         ("", |n| format!("do goto l{n} x = 1 ::l{n}:: end ")),
         ("", |n| format!("do ::l{n}:: if x then goto l{n} end end ")),

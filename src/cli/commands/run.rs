@@ -22,7 +22,7 @@ use crate::cli::output;
 use crate::core::reactor::signal::{self, Signal};
 use crate::core::reactor::terminal::restore_terminal;
 use crate::core::registry::{Entry, EntryId};
-use crate::core::relay::Exit;
+use crate::core::relay::{Exit, Outcome};
 use crate::core::scheduler::Options as SchedulerOptions;
 use crate::infra::clock::Clock;
 use crate::infra::config::Config;
@@ -152,6 +152,16 @@ impl Job {
                 ExecSpec { host: self.args.host.as_deref().map(EntryId::parse), entry }
             }
         };
+        if exec::is_function(system, &spec.entry) {
+            if let Some(host) = &spec.host {
+                let message = format!("{} is a function: it needs no host, {host}", spec.entry);
+                return Err(Error::invalid(message));
+            }
+            let done = shutdown.clone();
+            let on_outcome = Box::new(move |outcome: Outcome| done.request(say(&outcome)));
+            exec::call(system, &spec.entry, &self.program_args, on_outcome)?;
+            return Ok(None);
+        }
         let host = exec::choose_host(system, spec.host.as_ref())?;
         let session = Arc::new(TerminalSession::stdio(self.program_args.clone()));
         let (done, ending) = (shutdown.clone(), Arc::downgrade(&session));
@@ -162,11 +172,7 @@ impl Job {
             if let Some(session) = ending.upgrade() {
                 session.end();
             }
-            let (code, message) = exit_code(&exit.outcome);
-            if let Some(message) = message {
-                output::note(&message);
-            }
-            done.request(code);
+            done.request(say(&exit.outcome));
         });
         exec::start(system, &host, &spec.entry, &self.program_args, session.clone(), on_end)?;
         Ok(Some(session))
@@ -229,6 +235,15 @@ impl Job {
     fn log_failure(&self, error: &Error) {
         self.logger.error("start failed", [("error", error.to_string().into())]);
     }
+}
+
+/// Tells how a program ended, if that is a failure: its exit code.
+fn say(outcome: &Outcome) -> i32 {
+    let (code, message) = exit_code(outcome);
+    if let Some(message) = message {
+        output::note(&message);
+    }
+    code
 }
 
 /// Does the terminal host want the log to itself while its process runs?

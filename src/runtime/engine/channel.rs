@@ -18,6 +18,7 @@ use std::ptr::NonNull;
 use crate::core::reactor::timers::TimerId;
 use crate::infra::clock::Nanos;
 use crate::runtime::engine::coroutine::Wait;
+use crate::runtime::engine::future::Future;
 use crate::runtime::engine::queue::{Queue, Waiters};
 use crate::runtime::engine::raw::{State, Tagged};
 use crate::runtime::engine::slot::Slot;
@@ -66,6 +67,8 @@ pub struct Channel {
     pub receivers: Waiters,
     pub senders: Queue<Sender>,
     pub timer: Option<ChannelTimer>,
+    /// It has the result of an asynchronous call, or will have it.
+    pub future: Option<Box<Future>>,
     /// Neighbours in the list of the process's channels.
     pub previous: u32,
     pub next: u32,
@@ -129,6 +132,7 @@ impl VmData {
             receivers: Waiters::None,
             senders: Queue::default(),
             timer: None,
+            future: None,
             previous: NONE,
             next: self.processes[process].channels,
         };
@@ -211,6 +215,7 @@ impl VmData {
             let next = channel.next;
             channel.buffer = Queue::default();
             channel.senders = Queue::default();
+            channel.future = None;
             channel.receivers = Waiters::None;
             channel.closed = true;
             channel.previous = NONE;

@@ -1,6 +1,7 @@
 //! Compiled sources: bytecode made once per entry version, loaded once per VM.
 
 use std::ffi::CString;
+use std::sync::Arc;
 use std::sync::atomic::{AtomicU32, Ordering};
 
 use mlua::chunk::Compiler;
@@ -22,10 +23,21 @@ pub struct Definition {
     pub modules: Vec<&'static str>,
     /// Name shown in errors: the entry id.
     pub chunk_name: CString,
-    pub bytecode: Vec<u8>,
+    pub bytecode: Arc<[u8]>,
+    /// Run before the chunk, in this order; what each returns is the global of its alias.
+    pub libraries: Vec<Library>,
+    /// Host modules that `imports:` gives another name.
+    pub renamed: Vec<(String, &'static str)>,
     /// The source mentions `_G`: its processes need a field of that name.
     pub uses_g: bool,
     pub cost: Cost,
+}
+
+/// A library as one entry sees it.
+#[derive(Clone)]
+pub struct Library {
+    pub alias: String,
+    pub definition: Arc<Definition>,
 }
 
 /// What running this definition has cost so far: a hint for placement.
@@ -89,10 +101,35 @@ impl Definition {
             method: method.to_owned(),
             modules,
             chunk_name,
-            bytecode,
+            bytecode: bytecode.into(),
+            libraries: Vec::new(),
+            renamed: Vec::new(),
             uses_g: source.contains("_G"),
             cost: Cost::default(),
         })
+    }
+}
+
+impl Definition {
+    /// The same code with libraries. Its cost is counted anew.
+    pub fn linked(
+        &self,
+        modules: Vec<&'static str>,
+        libraries: Vec<Library>,
+        renamed: Vec<(String, &'static str)>,
+    ) -> Definition {
+        let uses_g = self.uses_g || libraries.iter().any(|library| library.definition.uses_g);
+        Definition {
+            id: self.id.clone(),
+            method: self.method.clone(),
+            modules,
+            chunk_name: self.chunk_name.clone(),
+            bytecode: self.bytecode.clone(),
+            libraries,
+            renamed,
+            uses_g,
+            cost: Cost::default(),
+        }
     }
 }
 

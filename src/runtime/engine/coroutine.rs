@@ -13,6 +13,7 @@ use crate::core::reactor::timers::TimerId;
 use crate::core::vm::{Answer, Event};
 use crate::infra::clock::Nanos;
 use crate::infra::error::Error;
+use crate::runtime::engine::calls::Callee;
 use crate::runtime::engine::raw::{Anchor, State, Status, VmPointer, lua_State};
 use crate::runtime::engine::select::Cases;
 use crate::runtime::engine::vm::{NONE, VmData};
@@ -28,6 +29,8 @@ pub enum Wait {
     Sleep(TimerId),
     /// A command's completion, turned into results by the function.
     Command(Finish),
+    /// The end of a call.
+    Call(Callee),
     /// A wait that nothing can end.
     Forever,
 }
@@ -239,7 +242,8 @@ impl VmData {
     pub fn new_coroutine(&mut self, process: u32, thread: State, anchor: Anchor) -> u32 {
         // A program may have the thread, but must not resume it.
         thread.set_managed();
-        self.generation = self.generation.wrapping_add(1);
+        // The highest bit of a tag means a call, see `calls`.
+        self.generation = self.generation.wrapping_add(1) & (u32::MAX >> 1);
         let first = self.processes[process].coroutines;
         let id = self.coroutines.insert(Coroutine {
             thread,
@@ -274,8 +278,12 @@ impl VmData {
             self.coroutines[coroutine.next].previous = coroutine.previous;
         }
         self.processes[coroutine.process].threads -= 1;
-        if let Wait::Sleep(timer) = coroutine.wait {
-            self.timers.cancel(timer);
+        match coroutine.wait {
+            Wait::Sleep(timer) => {
+                self.timers.cancel(timer);
+            }
+            Wait::Call(callee) => self.abandon(callee),
+            _ => {}
         }
         (coroutine.thread, coroutine.anchor)
     }
@@ -288,7 +296,7 @@ impl VmData {
     pub fn coroutine_of(&self, tag: u64) -> Option<u32> {
         let id = tag as u32;
         let coroutine = self.coroutines.get(id)?;
-        let waits = matches!(coroutine.wait, Wait::Command(_));
+        let waits = matches!(coroutine.wait, Wait::Command(_) | Wait::Call(_));
         (coroutine.generation == (tag >> 32) as u32 && waits).then_some(id)
     }
 

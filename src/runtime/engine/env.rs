@@ -89,7 +89,7 @@ impl Environments {
     }
 
     /// Pushes a module's table, opened once per VM.
-    fn push_module(&mut self, l: State, name: &'static str) -> bool {
+    pub fn push_module(&mut self, l: State, name: &'static str) -> bool {
         if let Some((_, module)) = self.opened.iter().find(|(n, _)| *n == name) {
             module.push(l);
             return true;

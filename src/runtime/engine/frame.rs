@@ -3,6 +3,8 @@
 use std::ffi::{CStr, c_int};
 use std::sync::Arc;
 
+use crate::core::registry::EntryId;
+use crate::infra::error::Error;
 use crate::infra::transcoder::{Map, Value};
 use crate::runtime::engine::raw::Tagged;
 use crate::runtime::engine::{Cx, Raise, tags, value};
@@ -89,5 +91,18 @@ impl Cx {
     pub fn scope(&self, n: c_int) -> Result<Scope, Raise> {
         let found = self.l.with::<ScopeObject, _>(n, |it| it.0.clone());
         found.ok_or_else(|| self.wrong_type(n, "security.Scope"))
+    }
+
+    /// Why there is no such network.
+    pub fn network_problem(&mut self, network: &str) -> Option<Error> {
+        let registry = self.vm().kernel.registry.upgrade();
+        let entry = registry.and_then(|registry| registry.get(&EntryId::parse(network)).ok());
+        match entry {
+            Some(entry) if entry.kind.starts_with("network.") => None,
+            Some(entry) => {
+                Some(Error::invalid(format!("{network} is a {}, not a network", entry.kind)))
+            }
+            None => Some(Error::not_found(format!("network not found: {network}"))),
+        }
     }
 }

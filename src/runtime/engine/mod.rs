@@ -17,6 +17,7 @@
 //! the coroutine, or an error to raise.
 
 pub mod addresses;
+pub mod calls;
 pub mod channel;
 pub mod chunk;
 pub mod copy;
@@ -24,6 +25,7 @@ pub mod coroutine;
 pub mod env;
 pub mod error;
 pub mod frame;
+pub mod future;
 pub mod housekeeping;
 pub mod mail;
 pub mod news;
@@ -291,6 +293,8 @@ pub mod tags {
     pub const ACTOR: c_int = 18;
     pub const SCOPE: c_int = 19;
     pub const POLICY: c_int = 20;
+    pub const EXECUTOR: c_int = 21;
+    pub const FUTURE: c_int = 22;
     pub const GROUPS: c_int = 30;
     pub const GROUPS_SUBSCRIPTION: c_int = 31;
     pub const BINDING: c_int = 60;

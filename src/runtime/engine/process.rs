@@ -7,8 +7,9 @@ use std::sync::atomic::Ordering;
 use crate::core::pid::Pid;
 use crate::core::process::Control;
 use crate::core::relay::{Body, Exit, Outcome, Package, Ticket};
-use crate::infra::error::{Error, Result};
+use crate::infra::error::{Error, Kind, Result};
 use crate::infra::transcoder::wire::Wire;
+use crate::runtime::engine::calls::{Instance, Served};
 use crate::runtime::engine::coroutine::{self, Ran};
 use crate::runtime::engine::mail::{Listeners, Mail, Notice};
 use crate::runtime::engine::news::{Subscription, TerminalInput};
@@ -86,6 +87,8 @@ pub struct Extra {
     /// What it was given on its way, and hands on to its children.
     pub frame: Option<Arc<Frame>>,
     pub on_end: Option<OnEnd>,
+    /// It is a call of a function.
+    pub served: Option<Served>,
     pub terminal: Option<Arc<dyn TerminalPort>>,
     pub subscriptions: Vec<Subscription>,
     /// In process groups, one for each scope.
@@ -126,6 +129,13 @@ impl Process {
 }
 
 impl Process {
+    /// Is it a call of a function that is one itself?
+    #[inline]
+    fn is_function(&self) -> bool {
+        let served = self.extra.as_ref().and_then(|extra| extra.served.as_ref());
+        served.is_some_and(Served::is_function)
+    }
+
     /// What it was given, if anything.
     #[inline]
     pub fn frame(&self) -> Option<&Arc<Frame>> {
@@ -213,9 +223,17 @@ fn try_start(
     process.host = spec.host;
     process.protected = host.kind == HostKind::Terminal;
     process.extra = spec.extra.take();
+    let is_function = process.is_function();
     let (thread, anchor) = data.take_thread();
-    data.fresh_globals(thread, spec.chunk);
-
+    let warm = if is_function { data.take_instance(spec.chunk) } else { None };
+    match &warm {
+        Some(instance) => {
+            instance.globals.push(thread);
+            thread.replace(State::GLOBALS);
+            thread.set_safe_env(State::GLOBALS, true);
+        }
+        None => data.fresh_globals(thread, spec.chunk),
+    }
     if let Some(limit) = data.hosts[spec.host as usize].memory_limit() {
         data.limit_memory(limit);
     }
@@ -223,7 +241,17 @@ fn try_start(
     let main = data.new_coroutine(id, thread, anchor);
     data.processes[id].main = main;
 
-    let prepared = run_chunk(vm, id, main, spec.chunk, thread)
+    let ready = match &warm {
+        Some(instance) => {
+            instance.method.push(thread);
+            Ok(())
+        }
+        None => run_chunk(vm, id, main, spec.chunk, thread),
+    };
+    if is_function && ready.is_ok() {
+        keep_instance(vm.get(), id, thread, warm);
+    }
+    let prepared = ready
         .and_then(|()| push_arguments(thread))
         .and_then(|arguments| publish(vm.get(), id, &spec, name).map(|()| arguments));
     let data = vm.get();
@@ -240,6 +268,21 @@ fn try_start(
     }
 }
 
+/// Notes the instance that serves a call; the method is on top of the thread's stack.
+fn keep_instance(data: &mut VmData, id: u32, thread: State, warm: Option<Instance>) {
+    let instance = warm.unwrap_or_else(|| {
+        thread.push_value(-1);
+        let method = thread.anchor();
+        thread.push_value(State::GLOBALS);
+        Instance { globals: thread.anchor(), method }
+    });
+    if let Some(extra) = &mut data.processes[id].extra
+        && let Some(served) = &mut extra.served
+    {
+        served.instance = Some(instance);
+    }
+}
+
 /// Runs the chunk body and leaves the method on top of the thread's stack.
 pub(super) fn run_chunk(
     vm: VmPointer<VmData>,
@@ -249,7 +292,6 @@ pub(super) fn run_chunk(
     thread: State,
 ) -> Result<()> {
     let data = vm.get();
-    data.push_chunk(chunk, thread);
     // The chunk may be started from a host function of another process: its context comes back.
     let before = (data.current, data.running);
     (data.current, data.running) = (id, main);
@@ -260,7 +302,10 @@ pub(super) fn run_chunk(
     }
     let limited = data.memory_limit.is_some();
     data.main.enforce_ceiling(limited);
-    let ran = thread.pcall(0, 1);
+    let ran = run_libraries(vm, chunk, thread).and_then(|()| {
+        vm.get().push_chunk(chunk, thread);
+        thread.pcall(0, 1).map_err(|_| error::from_raised(thread, -1))
+    });
     let data = vm.get();
     data.main.enforce_ceiling(false);
     data.starting -= 1;
@@ -269,8 +314,7 @@ pub(super) fn run_chunk(
         thread.set_top(0);
         return Err(memory_limit_exceeded());
     }
-    if ran.is_err() {
-        let problem = error::from_raised(thread, -1);
+    if let Err(problem) = ran {
         thread.set_top(0);
         return Err(problem);
     }
@@ -287,6 +331,22 @@ pub(super) fn run_chunk(
     thread.set_top(0);
     let method = &data.definition(chunk).method;
     Err(Error::not_found(format!("method \"{method}\" not found in module")))
+}
+
+/// Runs the libraries of a chunk: what each returns becomes a global of the process.
+fn run_libraries(vm: VmPointer<VmData>, chunk: u32, thread: State) -> Result<()> {
+    let definition = vm.get().definition(chunk).clone();
+    for (alias, module) in &definition.renamed {
+        vm.get().push_module(thread, module);
+        thread.set_field(State::GLOBALS, alias);
+    }
+    for library in &definition.libraries {
+        let place = vm.get().chunk(&library.definition)?;
+        vm.get().push_chunk(place, thread);
+        thread.pcall(0, 1).map_err(|_| error::from_raised(thread, -1))?;
+        thread.set_field(State::GLOBALS, &library.alias);
+    }
+    Ok(())
 }
 
 /// Makes the process routable, with its monitor and link, before its first step.
@@ -308,8 +368,10 @@ fn publish(data: &mut VmData, id: u32, spec: &Spec, name: Option<&Arc<str>>) -> 
         Some(name) => data.kernel.topology.claim(name, pid),
         None => Ok(()),
     };
-    let accepted = claimed.and(linked).and_then(|()| {
-        data.kernel.lifecycle.on_start(&Started { pid, source, parent: spec.parent })
+    let accepted = claimed.and(linked).and_then(|()| match data.processes[id].is_function() {
+        // Handlers hear of processes, not of calls.
+        true => Ok(()),
+        false => data.kernel.lifecycle.on_start(&Started { pid, source, parent: spec.parent }),
     });
     match accepted {
         Ok(()) => cell.population.fetch_add(1, Ordering::Relaxed),
@@ -374,7 +436,11 @@ pub fn step(vm: VmPointer<VmData>, id: u32) -> Step {
                 return Step { switches, overstayed: true };
             }
             Ran::Finished if data.processes[id].main == next => {
-                let outcome = result_of(data.coroutines[next].thread);
+                let thread = data.coroutines[next].thread;
+                let outcome = match data.hand_over(id, thread) {
+                    true => Outcome::Value(Wire::new()),
+                    false => result_of(thread),
+                };
                 data.end(id, outcome);
                 return done(switches);
             }
@@ -474,6 +540,7 @@ impl VmData {
             && process.timers == 0
             && process.listeners.as_ref().is_none_or(|list| list.0.is_empty())
             && process.extra.as_ref().is_none_or(|extra| extra.subscriptions.is_empty())
+            && !self.has_pending_future(id)
     }
 
     /// Ends a process: at once, or when its running code comes back to us.
@@ -493,6 +560,10 @@ impl VmData {
             extra.memberships.clear();
         }
         let failed = outcome.error().is_some();
+        if outcome.error().is_some_and(|error| *error.kind() == Kind::Canceled) {
+            self.cancel_futures(id);
+        }
+        let is_function = self.processes[id].is_function();
         let exit = Arc::new(Exit { pid, at: self.unix_now, outcome });
         for &watcher in &control.watchers {
             self.tell(id, watcher, Body::Exit(exit.clone()));
@@ -503,19 +574,26 @@ impl VmData {
             }
         }
         let Process { chunk, host, turns, .. } = self.processes[id];
-        if self.kernel.lifecycle.is_watched() {
+        if self.kernel.lifecycle.is_watched() && !is_function {
             let source = &self.definition(chunk).id;
             let ended = Started { pid, source, parent: control.parent };
             self.kernel.lifecycle.on_complete(&ended, &exit);
         }
         control.vm.population.fetch_sub(1, Ordering::Relaxed);
         self.count_end(chunk, turns > LONG_TURNS);
-        let on_end = self.processes[id].extra.as_mut().and_then(|extra| extra.on_end.take());
+        let extra = self.processes[id].extra.as_mut();
+        let (on_end, served) = match extra {
+            Some(extra) => (extra.on_end.take(), extra.served.take()),
+            None => (None, None),
+        };
         self.discard(id);
         self.leave_host(host);
         // Last: whoever hears of the end finds nothing of the process any more.
         if let Some(on_end) = on_end {
             on_end(&exit);
+        }
+        if let Some(served) = served {
+            self.answer(served, &exit.outcome);
         }
     }
 

@@ -63,6 +63,9 @@ impl VmData {
         }
         if let Some(extra) = &mut self.processes[id].extra {
             extra.subscriptions.clear();
+            if let Some(served) = &mut extra.served {
+                served.instance = None;
+            }
         }
         self.end_channels(id);
         let process = &mut self.processes[id];

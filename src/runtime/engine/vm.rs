@@ -18,6 +18,7 @@ use crate::infra::error::{Error, Result};
 use crate::infra::memory;
 use crate::infra::transcoder::keys::KeyId;
 use crate::runtime::engine::addresses::Addresses;
+use crate::runtime::engine::calls::{Callees, Instance, Outgoing, Served};
 use crate::runtime::engine::channel::{Channel, Graveyard};
 use crate::runtime::engine::chunk::Definition;
 use crate::runtime::engine::coroutine::{self, Break, Coroutine, Wait};
@@ -27,7 +28,7 @@ use crate::runtime::engine::mail::{Topics, unix_now};
 use crate::runtime::engine::process::{self, Process, Spec};
 use crate::runtime::engine::raw::{Anchor, Guard, InterruptSwitch, State, Type, VmPointer};
 use crate::runtime::engine::recipes::Recipes;
-use crate::runtime::engine::{env, wire};
+use crate::runtime::engine::{calls, env, wire};
 use crate::runtime::pool::VmPool;
 use crate::system::host::{Host, Seat};
 use crate::system::kernel::Kernel;
@@ -51,6 +52,8 @@ const GC_STEP: i32 = 16;
 const GC_EFFORT: i32 = 200;
 /// Both while the program uses more memory than it should: much more work for little garbage.
 const GC_SHORT: (i32, i32) = (115, 1000);
+/// Instances of a function kept for its next calls.
+const INSTANCES_KEPT: usize = 64;
 /// Finished threads kept for the next processes.
 const THREADS_KEPT: usize = 64;
 
@@ -119,6 +122,10 @@ pub enum Due {
     Sleep(u32),
     /// Feeds a channel.
     Channel(u32),
+    /// Makes a call again.
+    Retry(u32),
+    /// A call has taken too long.
+    Timeout(u32),
 }
 
 /// Field names that results and events are made of, as Lua strings.
@@ -151,6 +158,10 @@ pub struct VmData {
     pub hosts: Vec<Arc<Host>>,
     seat: Seat,
     pub recipes: Recipes,
+    /// Functions called lately.
+    pub callees: Callees,
+    /// Calls that run elsewhere, or as futures.
+    pub outgoing: Slab32<Outgoing>,
     /// Unix time in seconds, as of the last look at the clock.
     pub unix_now: f64,
     pub topics: Topics,
@@ -184,10 +195,10 @@ pub struct VmData {
     /// thing that could have happened to them.
     pub suspects: Vec<u32>,
     pub housekeeping: Housekeeping,
-    /// Processes without an actor and a scope may do nothing.
-    pub is_strict: bool,
     /// Its collector works as if memory were short.
     is_short: bool,
+    /// Processes without an actor and a scope may do nothing.
+    pub is_strict: bool,
     /// Size that the heap may have, if the one process of this VM has a limit.
     pub memory_limit: Option<usize>,
     ready: VecDeque<u32>,
@@ -216,6 +227,8 @@ struct Loaded {
     told: bool,
     /// How often a process of it took its whole quantum in one go.
     overstays: u32,
+    /// Of a function: instances that serve no call at the moment.
+    instances: Vec<Instance>,
 }
 
 /// Chunks whose processes overstay so often get native code.
@@ -277,6 +290,8 @@ impl VmData {
             hosts: Vec::new(),
             seat,
             recipes: Recipes::default(),
+            callees: Callees::default(),
+            outgoing: Slab32::default(),
             unix_now: unix_now(),
             topics: Topics::default(),
             addresses: Addresses::default(),
@@ -298,8 +313,8 @@ impl VmData {
             generation: 0,
             suspects: Vec::new(),
             housekeeping: Housekeeping::default(),
-            is_strict,
             is_short: false,
+            is_strict,
             memory_limit: None,
             ready: VecDeque::new(),
             chunks: Vec::new(),
@@ -391,7 +406,13 @@ impl VmData {
             long: 0,
             told: false,
             overstays: 0,
+            instances: Vec::new(),
         };
+        // What is left of an earlier version serves no further call.
+        let id = &loaded.definition.id;
+        for old in self.chunks.iter_mut().filter(|old| old.definition.id == *id) {
+            old.instances = Vec::new();
+        }
         self.chunks.push(loaded);
         self.chunk_places.insert(key, place);
         Ok(place as u32)
@@ -406,6 +427,26 @@ impl VmData {
     pub fn push_method(&self, chunk: u32, thread: State) -> Type {
         self.chunks[chunk as usize].method.push(thread);
         thread.raw_get(-2)
+    }
+
+    /// Pushes the table of a granted module.
+    pub fn push_module(&mut self, l: State, name: &'static str) {
+        if !self.environments.push_module(l, name) {
+            l.push_nil();
+        }
+    }
+
+    /// An instance of a function that serves nobody.
+    #[inline]
+    pub fn take_instance(&mut self, chunk: u32) -> Option<Instance> {
+        self.chunks[chunk as usize].instances.pop()
+    }
+
+    pub fn give_instance(&mut self, chunk: u32, instance: Instance) {
+        let instances = &mut self.chunks[chunk as usize].instances;
+        if instances.len() < INSTANCES_KEPT {
+            instances.push(instance);
+        }
     }
 
     /// A process of this chunk took its whole quantum.
@@ -512,6 +553,8 @@ impl VmData {
                 Due::Channel(channel) => {
                     crate::runtime::modules::time::fire(self, channel, deadline, now);
                 }
+                Due::Retry(call) => self.call_again(call),
+                Due::Timeout(call) => self.call_timed_out(call),
             }
         }
     }
@@ -596,6 +639,9 @@ impl LuaVm {
         result: Result<crate::core::vm::Answer>,
     ) {
         let data = self.data.get();
+        if let Some(call) = calls::of_tag(tag) {
+            return data.call_answered(call, result);
+        }
         let Some(coroutine) = data.coroutine_of(tag) else { return };
         let process = data.coroutines[coroutine].process;
         if data.processes[process].pid != pid {
@@ -618,11 +664,12 @@ impl LuaVm {
             .map_err(|_| Error::internal("failed to create process"))
             .and_then(|definition| data.chunk(&definition))
             .inspect_err(|_| data.leave_host(host))?;
-        let extra = match (request.frame, request.on_end, request.terminal) {
-            (None, None, None) => None,
-            (frame, on_end, terminal) => {
+        let served = request.slot.map(|slot| Served::new(slot, None));
+        let extra = match (request.frame, request.on_end, request.terminal, served) {
+            (None, None, None, None) => None,
+            (frame, on_end, terminal, served) => {
                 let rest = process::Extra::default();
-                Some(Box::new(process::Extra { frame, on_end, terminal, ..rest }))
+                Some(Box::new(process::Extra { frame, on_end, terminal, served, ..rest }))
             }
         };
         let spec = Spec {

@@ -10,6 +10,8 @@ pub mod ctx;
 pub mod declarations;
 pub mod errors;
 pub mod events;
+pub mod funcs;
+pub mod future;
 pub mod io;
 pub mod json;
 pub mod logger;
@@ -47,6 +49,7 @@ pub static AMBIENT: &[Module] = &[
 pub static GRANTED: &[Module] = &[
     Module { name: "ctx", open: ctx::open },
     Module { name: "events", open: events::open },
+    Module { name: "funcs", open: funcs::open },
     Module { name: "io", open: io::open },
     Module { name: "json", open: json::open },
     Module { name: "logger", open: logger::open },
@@ -73,6 +76,8 @@ pub fn register_types(l: State) {
     channel::register_types(l);
     errors::register_types(l);
     events::register_types(l);
+    funcs::register_types(l);
+    future::register_types(l);
     payload::register_types(l);
     pg::register_types(l);
     process::register_types(l);

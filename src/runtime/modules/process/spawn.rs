@@ -341,6 +341,7 @@ fn request(
         named,
         terminal: None,
         on_end,
+        slot: None,
     }))
 }
 

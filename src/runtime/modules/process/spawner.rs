@@ -7,7 +7,6 @@
 use std::ffi::{CStr, c_int};
 use std::sync::Arc;
 
-use crate::core::registry::EntryId;
 use crate::infra::error::Error;
 use crate::infra::transcoder::wire::Wire;
 use crate::runtime::engine::raw::{State, Tagged, Type};
@@ -235,15 +234,7 @@ impl Spawner {
 /// What is wrong with the network the spawner has chosen.
 fn network_problem(cx: &mut Cx, spawner: &Spawner) -> Option<Error> {
     let network = spawner.frame.network.as_ref().filter(|_| spawner.is_network_own)?;
-    let registry = cx.vm().kernel.registry.upgrade();
-    let entry = registry.and_then(|registry| registry.get(&EntryId::parse(network)).ok());
-    match entry {
-        Some(entry) if entry.kind.starts_with("network.") => None,
-        Some(entry) => {
-            Some(Error::invalid(format!("{network} is a {}, not a network", entry.kind)))
-        }
-        None => Some(Error::not_found(format!("network not found: {network}"))),
-    }
+    cx.network_problem(network)
 }
 
 fn text(cx: &mut Cx) -> Ret {
