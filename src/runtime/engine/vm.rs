@@ -664,6 +664,10 @@ impl LuaVm {
             .map_err(|_| Error::internal("failed to create process"))
             .and_then(|definition| data.chunk(&definition))
             .inspect_err(|_| data.leave_host(host))?;
+        if let (Some(slot), Some(cell)) = (&request.slot, data.cell()) {
+            // The first call of a function with one instance gives it its home.
+            slot.function().is_at_home(cell);
+        }
         let served = request.slot.map(|slot| Served::new(slot, None));
         let extra = match (request.frame, request.on_end, request.terminal, served) {
             (None, None, None, None) => None,
