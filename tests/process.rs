@@ -4,14 +4,17 @@
 //! processes in one VM where the placement allows it, and with a VM for each process, so that what
 //! crosses between VMs is held to the same rules.
 
+use std::sync::Arc;
 use std::time::Duration;
 
 use wippy::app::node::{Node, Options};
-use wippy::core::pid::HostId;
+use wippy::core::pid::{HostId, Pid};
+use wippy::core::relay::Exit;
 use wippy::core::scheduler::Options as SchedulerOptions;
-use wippy::infra::error::Error;
+use wippy::infra::error::{Error, Kind};
 use wippy::infra::transcoder::Value;
 use wippy::system::host::{Host, HostKind};
+use wippy::system::lifecycle::{Handler, Started};
 
 /// A safety net, not a measure.
 const LONG: Duration = Duration::from_secs(60);
@@ -581,4 +584,88 @@ fn a_process_over_its_memory_limit_ends_alone() {
     assert_eq!(refused.expect_err("too much").message(), "memory limit exceeded");
     node.send(neighbour.0, "end", &[]).expect("lives");
     assert_eq!(neighbour.1.wait(LONG), Ok(Value::from("alive")));
+}
+
+#[test]
+fn a_thread_of_the_program_talks_with_processes() {
+    let scheduler = SchedulerOptions { workers: 2, ..SchedulerOptions::default() };
+    let node = Node::start(Options { scheduler, ..Options::default() }).expect("starts");
+    node.add_host("app:host", HostKind::Processes, false).expect("a free name");
+    node.define(
+        "test:upper",
+        r#"local function main()
+             while true do
+               local message = process.inbox():receive()
+               local n, text = message:payload()[1]:data(), message:payload()[2]:data()
+               process.send(message:from(), "answer", n, text:upper())
+             end
+           end
+           return { main = main }"#,
+    )
+    .expect("compiles");
+    let endpoint = node.endpoint("test:outside").expect("a free name");
+    assert!(node.endpoint("test:outside").is_err(), "two of one name");
+    let (pid, _ended) = node.spawn("test:upper", "app:host", &[]).expect("starts");
+    for n in 0..5_000 {
+        let values = [Value::Int(n), "text".into()];
+        endpoint.send(pid, "question", &values, LONG).expect("it lives");
+    }
+    for n in 0..5_000 {
+        let answer = endpoint.receive(LONG).expect("an answer");
+        assert_eq!((answer.from, answer.topic.as_str()), (pid, "answer"));
+        assert_eq!(answer.values, [Value::Int(n), "TEXT".into()]);
+    }
+    node.kernel.kill(Pid::NONE, pid, Error::internal("enough")).expect("it lives");
+    let gone = loop {
+        match endpoint.send(pid, "question", &[], LONG) {
+            Ok(()) => std::thread::yield_now(),
+            Err(error) => break error,
+        }
+    };
+    assert_eq!(*gone.kind(), Kind::NotFound);
+    drop(endpoint);
+    node.endpoint("test:outside").expect("free again");
+}
+
+/// A lifecycle handler that refuses a process undoes its start: nobody has seen it, nothing is left.
+#[test]
+fn a_refused_start_leaves_nothing() {
+    struct Guard;
+
+    impl Handler for Guard {
+        fn on_start(&self, process: &Started<'_>) -> Result<(), Error> {
+            match process.source.name() {
+                "unwanted" => Err(Error::invalid("no entry")),
+                _ => Ok(()),
+            }
+        }
+
+        fn on_complete(&self, process: &Started<'_>, _: &Exit) {
+            assert_ne!(process.source.name(), "unwanted", "it never was");
+        }
+    }
+
+    let node = Node::start(Options::default()).expect("starts");
+    node.kernel.lifecycle.register("guard", Arc::new(Guard));
+    for (host, isolated) in [("app:shared", false), ("app:cells", true)] {
+        node.add_host(host, HostKind::Processes, isolated).expect("new");
+        node.define("app:unwanted", "return { main = function() error('it ran') end }")
+            .expect("compiles");
+        let main = format!(
+            "return {{ main = function()
+                for _, spawn in {{process.spawn_monitored, process.spawn_linked}} do
+                    local pid, err = spawn('app:unwanted', '{host}')
+                    assert(pid == nil and tostring(err):find('no entry'), tostring(err))
+                end
+                local events, timeout = process.events(), require('time').after('20ms')
+                local got = channel.select {{ events:case_receive(), timeout:case_receive() }}
+                assert(got.channel == timeout, 'an event of a process that never was')
+                return 'fine'
+            end }}"
+        );
+        node.define("app:main", &main).expect("compiles");
+        let (_, ended) = node.spawn("app:main", host, &[]).expect("starts");
+        assert_eq!(ended.wait(LONG), Ok("fine".into()));
+        assert!(node.kernel.table().is_empty());
+    }
 }

@@ -11,7 +11,7 @@ const LAYERS: [&str; 8] = ["infra", "lang", "core", "system", "services", "runti
 const OWNERS: &[(&str, &[&str])] = &[
     ("clap", &["src/cli"]),
     ("core_affinity", &["src/core/scheduler"]),
-    ("crossbeam_channel", &["src/infra/event_bus", "src/system/supervisor"]),
+    ("crossbeam_channel", &["src/infra/event_bus", "src/system/supervisor", "src/app"]),
     ("crossbeam_deque", &["src/core/scheduler"]),
     ("fnv", &["src/system"]),
     ("indexmap", &["src/infra/transcoder", "src/app"]),
@@ -22,20 +22,40 @@ const OWNERS: &[(&str, &[&str])] = &[
     ("mio", &["src/core/reactor", "src/core/scheduler"]),
     ("mlua", &["src/runtime"]),
     ("parking_lot", &["src"]),
-    ("regex", &["src/core/registry", "src/system/security"]),
-    ("rustc_hash", &["src/core", "src/infra/transcoder", "src/runtime/engine"]),
-    ("rustix", &["src/core/reactor", "src/infra/logger", "src/services/terminal.rs"]),
+    (
+        "regex",
+        &[
+            "src/core/registry",
+            "src/infra/json_schema",
+            "src/system/security",
+            "src/runtime/modules/types",
+        ],
+    ),
+    ("rmp", &["src/infra/transcoder"]),
+    ("rusqlite", &["src/core/registry"]),
+    (
+        "rustc_hash",
+        &[
+            "src/core",
+            "src/infra/transcoder",
+            "src/lang/types",
+            "src/runtime/engine",
+            "src/runtime/modules/json",
+        ],
+    ),
+    ("rustix", &["src/core/reactor", "src/infra/logger", "src/services/terminal"]),
     ("saphyr_parser", &["src/app/project"]),
-    ("serde", &["src/app"]),
-    ("serde_json", &["src/app"]),
-    ("serde_yaml", &["src/app"]),
+    ("serde", &["src/app", "src/infra/transcoder", "src/runtime/modules/json"]),
+    ("serde_json", &["src/app", "src/infra/transcoder"]),
+    ("serde_yaml", &["src/app", "src/infra/transcoder"]),
     ("sha2", &["src/app/pipeline"]),
     ("signal_hook", &["src/core/reactor"]),
     ("signal_hook_mio", &["src/core/reactor"]),
     ("slab", &["src/runtime/engine"]),
     ("smallvec", &["src"]),
     ("strsim", &["src/infra/nearest.rs"]),
-    ("uuid", &["src/runtime/modules/uuid.rs"]),
+    ("unicode_width", &["src/infra/ansi"]),
+    ("uuid", &["src/runtime/modules"]),
 ];
 
 /// Where `unsafe` may stand, and what for. That each block has its `SAFETY:` is a lint of clippy's.
@@ -214,4 +234,20 @@ fn the_map_shows_the_country() {
         let folder = path.parent().expect("a folder");
         assert!(folders.iter().any(|shown| shown == folder), "{folder:?} is not on the map");
     }
+}
+
+/// Where ARCHITECTURE.md says where something is, it is there: paths between backticks, below `src/`.
+#[test]
+fn the_page_row_by_row_names_what_is_there() {
+    let root = Path::new(env!("CARGO_MANIFEST_DIR"));
+    let page = fs::read_to_string(root.join("ARCHITECTURE.md")).expect("a page");
+    let rows = page.split("## The architecture page, row by row").nth(1);
+    let rows = rows.and_then(|rest| rest.split("\n## ").next()).expect("a chapter about the page");
+    let quoted = rows.split('`').skip(1).step_by(2);
+    let mut paths = 0;
+    for path in quoted.filter(|text| LAYERS.iter().any(|l| text.starts_with(&format!("{l}/")))) {
+        assert!(root.join("src").join(path).exists(), "no src/{path}");
+        paths += 1;
+    }
+    assert!(paths > 80, "{paths} paths: has the chapter changed its form?");
 }

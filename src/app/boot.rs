@@ -22,8 +22,12 @@ use crate::infra::logger::Logger;
 use crate::infra::transcoder::Value;
 use crate::runtime::pool::VmPool;
 use crate::system::finder::Finder;
-use crate::system::kernel::Kernel;
+use crate::system::kernel::{Control, Kernel};
+use crate::system::roster::Roster;
 use crate::system::supervisor::Supervisor;
+
+/// How long a change of the registry may take beyond the end of a stop.
+const CLOSE_PATIENCE: Duration = Duration::from_millis(100);
 
 /// A running system.
 pub struct System {
@@ -33,6 +37,7 @@ pub struct System {
     pub registry: Arc<Registry>,
     pub finder: Arc<Finder>,
     pub supervisor: Arc<Supervisor>,
+    roster: Arc<Roster>,
     pool: Arc<VmPool>,
 }
 
@@ -57,6 +62,7 @@ impl System {
                 registry: parts.registry,
                 finder: parts.finder,
                 supervisor: parts.supervisor,
+                roster: parts.roster,
                 pool: parts.pool,
                 infrastructure,
                 loader,
@@ -68,7 +74,15 @@ impl System {
         }
     }
 
-    /// Phase 4: the entries become the registry's baseline, and `auto_start` services begin to start.
+    /// What `system.exit` does; `exit` must not block. Before the entries are loaded.
+    pub fn on_exit(&self, exit: impl Fn(i32) + Send + Sync + 'static) {
+        let supervisor = Arc::downgrade(&self.supervisor);
+        // Nobody else sets it.
+        let _ = self.kernel.control.set(Control { supervisor, exit: Box::new(exit) });
+    }
+
+    /// Phase 4: the entries become the registry's baseline; with that `auto_start` services begin to
+    /// start.
     pub fn load(&self, entries: Vec<Entry>) -> Result<()> {
         let began = Instant::now();
         let logger = self.infrastructure.logger.named("boot");
@@ -81,34 +95,7 @@ impl System {
         }
         logger.debug("entries loaded", [("entries", Value::Int(n_entries))]);
         phase(&logger, "entries", began.elapsed());
-        self.start_services();
         Ok(())
-    }
-
-    /// Starts what is marked `auto_start`, with its dependencies. Does not wait.
-    fn start_services(&self) {
-        let is_marked = |entry: &Arc<Entry>| {
-            let lifecycle = entry.data.get("lifecycle");
-            lifecycle.and_then(|l| l.get("auto_start")).and_then(Value::as_bool) == Some(true)
-        };
-        let mut ids: Vec<EntryId> = ["process.host", "terminal.host", "process.service"]
-            .iter()
-            .flat_map(|kind| self.finder.of_kind(kind))
-            .filter(is_marked)
-            .map(|entry| entry.id.clone())
-            .collect();
-        ids.sort();
-        if ids.is_empty() {
-            return;
-        }
-        let logger = self.infrastructure.logger.named("supervisor");
-        self.supervisor.start_many(ids).then(move |outcome| {
-            for (id, error) in outcome.failed {
-                let fields =
-                    [("service", id.to_string().into()), ("error", error.to_string().into())];
-                logger.error("service did not start", fields);
-            }
-        });
     }
 
     /// Stops services, components and infrastructure. What is not done within `timeout` is left, with
@@ -116,7 +103,7 @@ impl System {
     pub fn shut_down(mut self, timeout: Duration, progress: &mut Progress<'_>) {
         let deadline = Instant::now() + timeout;
         let logger = self.infrastructure.logger.named("shutdown");
-        let stopping = self.supervisor.stop_all();
+        let stopping = self.roster.stop_all();
         loop {
             let left = deadline.saturating_duration_since(Instant::now());
             if left.is_zero() {
@@ -143,6 +130,10 @@ impl System {
         }
         self.infrastructure.stop();
         self.pool.close();
+        let left = deadline.saturating_duration_since(Instant::now());
+        if let Err(error) = self.registry.close(left.max(CLOSE_PATIENCE)) {
+            logger.warn("registry was not closed", [("error", error.to_string().into())]);
+        }
     }
 
     pub fn context(&self) -> &AppContext {
@@ -155,6 +146,7 @@ struct Parts {
     registry: Arc<Registry>,
     finder: Arc<Finder>,
     supervisor: Arc<Supervisor>,
+    roster: Arc<Roster>,
     pool: Arc<VmPool>,
 }
 
@@ -178,6 +170,7 @@ fn activate(infrastructure: &Infrastructure, logger: &Logger) -> Result<(Loader,
         registry: part(context, &REGISTRY)?,
         finder: part(context, &Finder::KEY)?,
         supervisor: part(context, &SUPERVISOR)?,
+        roster: part(context, &Roster::KEY)?,
         pool: part(context, &POOL)?,
     };
     Ok((loader, parts))

@@ -6,9 +6,9 @@
 //! | dispatcher | pidgen | `Dispatcher` |
 //! | terminal | dispatcher | handlers of the commands that read from terminals |
 //! | events | dispatcher | handlers of the commands of the event bus |
-//! | registry | dispatcher | `Registry`, history in memory |
+//! | registry | dispatcher | `Registry`, its history |
 //! | finder | registry | `Finder` |
-//! | supervisor | registry | `Supervisor`, its events and log lines |
+//! | supervisor | registry | `Supervisor`, its events and log lines; `Roster` |
 //! | topology | supervisor | `Topology` |
 //! | lifecycle | topology | `Lifecycle`, with the events of processes |
 //! | factory | lifecycle | `Factory` |
@@ -20,14 +20,17 @@
 use std::sync::{Arc, OnceLock, Weak};
 
 use crate::app::infrastructure::{CONFIG, Infrastructure, LOGGER, MAILBOX, RELAY, TABLE};
+use crate::app::registry_settings;
 use crate::core::blocking::Pool;
 use crate::core::dispatcher::Dispatcher;
+use crate::core::expansion::Expansion;
 use crate::core::pid::PidGen;
 use crate::core::registry::{EntryId, Publisher, Registry, Settings};
 use crate::core::relay::Exit;
 use crate::core::scheduler::Handle;
 use crate::infra::app_context::{AppContext, Key};
 use crate::infra::component::Component;
+use crate::infra::config::Config;
 use crate::infra::error::{Error, Result};
 use crate::infra::event_bus::{Event, EventBus};
 use crate::infra::logger::{Level, Logger};
@@ -45,6 +48,7 @@ use crate::system::finder::Finder;
 use crate::system::host::Hosts;
 use crate::system::kernel::Kernel;
 use crate::system::lifecycle::{Handler, Lifecycle, Started};
+use crate::system::roster::Roster;
 use crate::system::security::Security;
 use crate::system::spawn::Spawner;
 use crate::system::supervisor::{self, Supervisor};
@@ -67,7 +71,7 @@ pub fn all(infrastructure: &Infrastructure) -> Vec<Box<dyn Component>> {
         Box::new(DispatcherComponent),
         Box::new(TerminalComponent),
         Box::new(EventsComponent),
-        Box::new(RegistryComponent),
+        Box::new(RegistryComponent { expansion: infrastructure.expansion.clone() }),
         Box::new(FinderComponent),
         Box::new(SupervisorComponent { scheduler: scheduler.clone() }),
         Box::new(TopologyComponent),
@@ -140,17 +144,18 @@ component!(EventsComponent, "events", ["dispatcher"], |_, context| {
     Ok(())
 });
 
-struct RegistryComponent;
+struct RegistryComponent {
+    expansion: Option<Arc<dyn Expansion>>,
+}
 
-component!(RegistryComponent, "registry", ["dispatcher"], |_, context| {
+component!(RegistryComponent, "registry", ["dispatcher"], |this, context| {
     let bus = need(context, &EventBus::KEY)?;
     let publisher: Arc<dyn Publisher> = Arc::new(RegistryEvents { bus: (*bus).clone() });
     let config = need(context, &CONFIG)?;
-    let mut settings = Settings { publisher: Some(publisher), ..Settings::default() };
-    if let Some(kinds) = config.get_list("registry.dispatch_internal_kinds") {
-        settings.internal_kinds =
-            kinds.iter().filter_map(Value::as_str).map(str::to_owned).collect();
-    }
+    let logger = need(context, &LOGGER)?.named("registry");
+    let settings = registry_settings::read(&config, &logger)?;
+    let expansion = this.expansion.clone();
+    let settings = Settings { publisher: Some(publisher), expansion, ..settings };
     context.attach(&REGISTRY, Arc::new(Registry::new(settings)));
     Ok(())
 });
@@ -190,14 +195,33 @@ struct SupervisorComponent {
     scheduler: Handle,
 }
 
-component!(SupervisorComponent, "supervisor", ["registry"], |this, context| {
-    let bus = need(context, &EventBus::KEY)?;
-    let logger = need(context, &LOGGER)?;
-    let news = Arc::new(SupervisorNews { bus: (*bus).clone(), logger: (*logger).clone() });
-    let supervisor = Supervisor::spawn(this.scheduler.clock().clone(), news)?;
-    context.attach(&SUPERVISOR, Arc::new(supervisor));
-    Ok(())
-});
+impl Component for SupervisorComponent {
+    fn name(&self) -> &'static str {
+        "supervisor"
+    }
+
+    fn needs(&self) -> &'static [&'static str] {
+        &["registry"]
+    }
+
+    fn load(&self, context: &AppContext) -> Result<()> {
+        let bus = need(context, &EventBus::KEY)?;
+        let logger = need(context, &LOGGER)?;
+        let news = Arc::new(SupervisorNews { bus: (*bus).clone(), logger: (*logger).clone() });
+        let supervisor = Arc::new(Supervisor::spawn(self.scheduler.clock().clone(), news)?);
+        let registry = need(context, &REGISTRY)?;
+        let roster = Roster::new(supervisor.clone(), &registry, logger.named("supervisor"));
+        let roster = Arc::new(roster);
+        registry.register_observer("**", roster.clone());
+        context.attach(&SUPERVISOR, supervisor);
+        context.attach(&Roster::KEY, roster);
+        Ok(())
+    }
+
+    fn start(&self, context: &AppContext) -> Result<()> {
+        need(context, &Roster::KEY)?.listen(&*need(context, &EventBus::KEY)?)
+    }
+}
 
 /// Turns changes of services into events and log lines.
 struct SupervisorNews {
@@ -337,16 +361,24 @@ component!(EngineComponent, "engine", ["factory", "security"], |this, context| {
         blocking: this.blocking.clone(),
         changes: this.changes.clone(),
         spawner: OnceLock::new(),
+        control: OnceLock::new(),
     });
     let pool = open_pool(&kernel);
     let registry = need(context, &REGISTRY)?;
     let scopes = kernel.groups.clone();
     registry.register_listener("pg.scope", Arc::new(GroupScopeListener { scopes }));
-    kinds::register(&registry, &kernel);
+    let strict = is_type_checked(&*need(context, &CONFIG)?);
+    kinds::register(&registry, &kernel, strict);
     context.attach(&Kernel::KEY, kernel);
     context.attach(&POOL, pool);
     Ok(())
 });
+
+/// Are entries with type errors to be refused?
+fn is_type_checked(config: &Config) -> bool {
+    let is_on = |key| config.get_bool(key) == Some(true);
+    is_on("lua.type_system.enabled") && is_on("lua.type_system.strict")
+}
 
 /// The pool of VMs of a kernel, which spawns through it from now on.
 pub fn open_pool(kernel: &Arc<Kernel>) -> Arc<VmPool> {
@@ -364,7 +396,7 @@ component!(HostsComponent, "hosts", ["engine"], |_, context| {
     let listener = Arc::new(HostListener {
         kernel: need(context, &Kernel::KEY)?,
         relay: need(context, &RELAY)?,
-        supervisor: need(context, &SUPERVISOR)?,
+        roster: need(context, &Roster::KEY)?,
     });
     let registry = need(context, &REGISTRY)?;
     registry.register_listener("process.host", listener.clone());
@@ -375,10 +407,8 @@ component!(HostsComponent, "hosts", ["engine"], |_, context| {
 struct ServicesComponent;
 
 component!(ServicesComponent, "services", ["hosts"], |_, context| {
-    let listener = Arc::new(ProcessServiceListener {
-        kernel: need(context, &Kernel::KEY)?,
-        supervisor: need(context, &SUPERVISOR)?,
-    });
+    let (kernel, roster) = (need(context, &Kernel::KEY)?, need(context, &Roster::KEY)?);
+    let listener = Arc::new(ProcessServiceListener::new(kernel, roster));
     need(context, &REGISTRY)?.register_listener("process.service", listener);
     Ok(())
 });

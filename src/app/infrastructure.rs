@@ -4,10 +4,11 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use crate::core::blocking::Pool;
+use crate::core::expansion::Expansion;
 use crate::core::pid::NodeId;
 use crate::core::process::ProcessTable;
 use crate::core::relay::router::NoRoute;
-use crate::core::relay::{self, Mailbox, Router};
+use crate::core::relay::{self, Mailbox, Peers, Router};
 use crate::core::scheduler::{Options as SchedulerOptions, Scheduler};
 use crate::infra::app_context::{AppContext, Key};
 use crate::infra::clock::Clock;
@@ -29,6 +30,8 @@ pub struct Options {
     pub clock: Clock,
     /// For components that have settings of their own.
     pub config: Arc<Config>,
+    /// What the registry asks for modules; None: dependencies are entries like others.
+    pub expansion: Option<Arc<dyn Expansion>>,
 }
 
 impl Default for Options {
@@ -40,6 +43,7 @@ impl Default for Options {
             logger: Logger::silent(),
             clock: Clock::real(),
             config: Arc::default(),
+            expansion: None,
         }
     }
 }
@@ -60,12 +64,14 @@ pub struct Infrastructure {
     pub blocking: Arc<Pool>,
     pub changes: Arc<Pool>,
     pub node_name: String,
+    pub expansion: Option<Arc<dyn Expansion>>,
 }
 
 pub const CONFIG: Key<Config> = Key::new("config");
 pub const LOGGER: Key<Logger> = Key::new("logger");
 pub const TABLE: Key<ProcessTable> = Key::new("process_table");
 pub const RELAY: Key<relay::Node> = Key::new("relay");
+pub const PEERS: Key<Peers> = Key::new("peers");
 pub const MAILBOX: Key<Mailbox> = Key::new("mailbox");
 
 impl Infrastructure {
@@ -84,7 +90,8 @@ impl Infrastructure {
             name => NodeId::intern(name),
         };
         let relay = Arc::new(relay::Node::new(node, table.clone(), handle.clone()));
-        let router = Router::new(relay.clone(), Box::new(NoRoute), Box::new(NoRoute));
+        let peers = Peers::new(node);
+        let router = Router::new(relay.clone(), Box::new(peers.clone()), Box::new(NoRoute));
         let mailbox = Arc::new(Mailbox::new(router, handle.workers(), options.lane_max));
         context.attach(&CONFIG, options.config);
         context.attach(&EventBus::KEY, Arc::new(bus.clone()));
@@ -92,6 +99,7 @@ impl Infrastructure {
         context.attach(&TABLE, table);
         context.attach(&RELAY, relay.clone());
         context.attach(&MAILBOX, mailbox);
+        context.attach(&PEERS, Arc::new(peers));
         Ok(Infrastructure {
             context,
             bus,
@@ -101,6 +109,7 @@ impl Infrastructure {
             blocking: Arc::new(Pool::new("wippy-blocking", BLOCKING_THREADS)),
             changes: Arc::new(Pool::new("wippy-changes", 1)),
             node_name: options.node_name,
+            expansion: options.expansion,
         })
     }
 

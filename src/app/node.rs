@@ -4,9 +4,7 @@
 //! The boot sequence builds one from its components; tests, benches and embedding programs start one
 //! directly.
 
-use std::sync::mpsc;
 use std::sync::{Arc, OnceLock};
-use std::time::Duration;
 
 use crate::app::components::{RegistryEvents, open_pool};
 use crate::app::infrastructure::{Infrastructure, MAILBOX, TABLE};
@@ -14,11 +12,9 @@ use crate::core::dispatcher::Dispatcher;
 use crate::core::pid::{HostId, Pid, PidGen};
 use crate::core::registry::{EntryId, Registry, Settings};
 use crate::core::relay::node::Host as RelayHost;
-use crate::core::relay::{Body, Exit, Outcome, Package};
-use crate::infra::error::{Error, Result};
+use crate::infra::error::Result;
 use crate::infra::event_bus::EventBus;
 use crate::infra::transcoder::Value;
-use crate::infra::transcoder::wire::Wire;
 use crate::runtime::engine::chunk::Definition;
 use crate::runtime::kinds;
 use crate::runtime::modules;
@@ -29,12 +25,14 @@ use crate::services::{events, terminal};
 use crate::system::factory::Factory;
 use crate::system::functions::{self, Call};
 use crate::system::host::{Host, HostKind, Hosts};
-use crate::system::kernel::{Kernel, RootSpawn};
+use crate::system::kernel::Kernel;
 use crate::system::lifecycle::Lifecycle;
 use crate::system::security::Security;
 use crate::system::topology::Topology;
 
 pub use crate::app::infrastructure::Options;
+use crate::app::outside;
+pub use crate::app::outside::{Ended, Endpoint, Message};
 
 pub struct Node {
     pub kernel: Arc<Kernel>,
@@ -58,6 +56,7 @@ impl Node {
         let publisher = RegistryEvents { bus: infrastructure.bus.clone() };
         let registry = Arc::new(Registry::new(Settings {
             publisher: Some(Arc::new(publisher)),
+            expansion: infrastructure.expansion.clone(),
             ..Settings::default()
         }));
         let kernel = Arc::new(Kernel {
@@ -77,13 +76,14 @@ impl Node {
             blocking: infrastructure.blocking.clone(),
             changes: infrastructure.changes.clone(),
             spawner: OnceLock::new(),
+            control: OnceLock::new(),
         });
         let pool = open_pool(&kernel);
         let listener = GroupScopeListener { scopes: kernel.groups.clone() };
         registry.register_listener("pg.scope", Arc::new(listener));
         let listener = PolicyListener { security: kernel.security.clone() };
         registry.register_listener("security.policy", Arc::new(listener));
-        kinds::register(&registry, &kernel);
+        kinds::register(&registry, &kernel, false);
         Ok(Node { kernel, pool, registry, infrastructure })
     }
 
@@ -117,38 +117,17 @@ impl Node {
 
     /// Sends a message that comes from no process. `UNAVAILABLE`, retryable: the target has no room.
     pub fn send(&self, to: Pid, topic: &str, values: &[Value]) -> Result<()> {
-        let mut message = Wire::new();
-        message.str(topic.as_bytes());
-        values.iter().for_each(|value| message.value(value));
-        let package = Package { from: Pid::NONE, to, body: Body::Message(message) };
-        let sent = self.kernel.mailbox.send_from_outside(package);
-        sent.map_err(|refused| refused.reason.into())
+        outside::try_send(&self.kernel, Pid::NONE, to, topic, values)
     }
 
-    /// Starts a process and returns once it is there; `ended` hears of its end.
+    /// An address to which processes send and a thread of this program receives.
+    pub fn endpoint(&self, name: &str) -> Result<Endpoint> {
+        Endpoint::open(&self.kernel, name)
+    }
+
+    /// Starts a process and returns once it is there; [`Ended`] hears of its end.
     pub fn spawn(&self, source: &str, host: &str, args: &[Value]) -> Result<(Pid, Ended)> {
-        let (sender, ended) = mpsc::channel();
-        let (reply, started) = mpsc::channel();
-        let spawn = RootSpawn {
-            source: source.into(),
-            host: host.into(),
-            args: Wire::of(args),
-            frame: None,
-            terminal: None,
-            on_end: Some(Box::new(move |exit: &Exit| {
-                // Nobody may be waiting for it.
-                let _ = sender.send(exit.outcome.clone());
-            })),
-        };
-        self.kernel.spawn(
-            spawn,
-            Box::new(move |result| {
-                let _ = reply.send(result);
-            }),
-        );
-        let gone = |_| Error::unavailable("the runtime has stopped");
-        let pid = started.recv().map_err(gone)??;
-        Ok((pid, Ended(ended)))
+        outside::spawn(&self.kernel, source, host, args)
     }
 }
 
@@ -172,21 +151,5 @@ impl Drop for Node {
     fn drop(&mut self) {
         self.infrastructure.stop();
         self.pool.close();
-    }
-}
-
-/// The end of a process, to be waited for.
-pub struct Ended(mpsc::Receiver<Outcome>);
-
-impl Ended {
-    /// The value the process returned, or its error.
-    pub fn wait(&self, timeout: Duration) -> Result<Value> {
-        let outcome = self.0.recv_timeout(timeout).map_err(|_| {
-            Error::new(crate::infra::error::Kind::Timeout, "the process has not ended in time")
-        })?;
-        match outcome {
-            Outcome::Value(wire) => Ok(wire.reader().value().unwrap_or_default()),
-            Outcome::Error(error) => Err(error),
-        }
     }
 }

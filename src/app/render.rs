@@ -3,47 +3,28 @@
 //! Maps keep the order in which they were written. What neither format can hold is shown as a
 //! string: bytes that are no text, with replacement characters, and errors.
 
-use serde::ser::{Serialize, Serializer};
-
 use crate::infra::error::{Error, Result};
 use crate::infra::transcoder::Value;
+use crate::infra::transcoder::yaml::{self, Written};
 
 /// Indented by two spaces, with a newline at the end.
 pub fn json(value: &Value) -> Result<String> {
-    let text = serde_json::to_string_pretty(&Shown(value)).map_err(|e| failed("JSON", &e))?;
+    let text = serde_json::to_string_pretty(&Written(value)).map_err(|e| failed("JSON", &e))?;
     Ok(format!("{text}\n"))
 }
 
 /// JSON on one line, without a newline.
 pub fn json_line(value: &Value) -> Result<String> {
-    serde_json::to_string(&Shown(value)).map_err(|e| failed("JSON", &e))
+    serde_json::to_string(&Written(value)).map_err(|e| failed("JSON", &e))
 }
 
 /// A block of YAML, with a newline at the end.
 pub fn yaml(value: &Value) -> Result<String> {
-    serde_yaml::to_string(&Shown(value)).map_err(|e| failed("YAML", &e))
+    yaml::encode(value).map_err(|error| error.context("cannot show as YAML"))
 }
 
 fn failed(format: &str, error: &dyn std::error::Error) -> Error {
     Error::internal(error.to_string()).context(format!("cannot show as {format}"))
-}
-
-struct Shown<'a>(&'a Value);
-
-impl Serialize for Shown<'_> {
-    fn serialize<S: Serializer>(&self, serializer: S) -> std::result::Result<S::Ok, S::Error> {
-        match self.0 {
-            Value::Nil => serializer.serialize_unit(),
-            Value::Bool(flag) => serializer.serialize_bool(*flag),
-            Value::Int(n) => serializer.serialize_i64(*n),
-            Value::Float(x) => serializer.serialize_f64(*x),
-            Value::Str(text) => serializer.serialize_str(text),
-            Value::Bytes(bytes) => serializer.serialize_str(&String::from_utf8_lossy(bytes)),
-            Value::List(items) => serializer.collect_seq(items.iter().map(Shown)),
-            Value::Map(map) => serializer.collect_map(map.iter().map(|(k, v)| (k, Shown(v)))),
-            Value::Error(error) => serializer.collect_str(error),
-        }
-    }
 }
 
 #[cfg(test)]

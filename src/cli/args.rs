@@ -81,6 +81,8 @@ pub enum Command {
     Version(VersionArgs),
     /// Look at the entries of a project
     Registry(RegistryArgs),
+    /// Check the Lua sources of a project
+    Lint(LintArgs),
 }
 
 const RUN_HELP: &str = "\
@@ -249,6 +251,60 @@ pub struct RegistryViewArgs {
     /// Print YAML
     #[arg(long, conflicts_with = "json")]
     pub yaml: bool,
+    /// Change a setting; may be repeated
+    #[arg(long = "set", value_name = "SECTION.PATH=VALUE")]
+    pub sets: Vec<String>,
+    /// Apply a profile of the configuration; may be repeated
+    #[arg(long = "profile", value_name = "NAME")]
+    pub profiles: Vec<String>,
+}
+
+const LINT_EXAMPLES: &str = "\
+Examples:
+  wippy lint                            errors and warnings of all entries
+  wippy lint --rules --level hint       with style rules, all of it
+  wippy lint --ns 'app.*' --code E0001  some namespaces, one code
+  wippy lint --rules --fix              rewrite what can be fixed safely
+  wippy lint --json                     for programs
+
+The exit code is 1 if an error is shown.";
+
+#[derive(Clone, Debug, Default, Args)]
+#[command(after_help = LINT_EXAMPLES, args_override_self = true)]
+pub struct LintArgs {
+    /// The lock file to start from
+    #[arg(short = 'l', long, value_name = "FILE", default_value = "wippy.lock")]
+    pub lock_file: PathBuf,
+    /// Show this severity and graver ones: error, warning, hint
+    #[arg(long, value_name = "LEVEL", default_value = "warning")]
+    pub level: String,
+    /// Only these namespaces: `app`, or `app.*` for it and those below; may be repeated
+    #[arg(long, value_name = "PATTERNS", value_delimiter = ',')]
+    pub ns: Vec<String>,
+    /// Only these codes; may be repeated
+    #[arg(long, value_name = "CODES", value_delimiter = ',')]
+    pub code: Vec<String>,
+    /// Add the style rules, W0001 and so on
+    #[arg(long)]
+    pub rules: bool,
+    /// Rewrite what can be fixed without changing behaviour
+    #[arg(long)]
+    pub fix: bool,
+    /// Show at most so many; 0 is all
+    #[arg(long, value_name = "N", default_value_t = 0)]
+    pub limit: usize,
+    /// Show numbers by namespace and by code only
+    #[arg(long)]
+    pub summary: bool,
+    /// Print JSON
+    #[arg(long)]
+    pub json: bool,
+    /// Print without colours
+    #[arg(long)]
+    pub no_color: bool,
+    /// Empty the Lua cache first
+    #[arg(long)]
+    pub cache_reset: bool,
     /// Change a setting; may be repeated
     #[arg(long = "set", value_name = "SECTION.PATH=VALUE")]
     pub sets: Vec<String>,

@@ -4,9 +4,11 @@ use std::path::PathBuf;
 
 pub use crate::app::config_file::Loaded as Configuration;
 use crate::app::config_file::{self, Sources};
+use crate::app::dependencies::{self, Expander};
 use crate::app::pipeline::disable::DisableRules;
 use crate::app::pipeline::link::Strictness;
 use crate::app::pipeline::{self, Plan, Prepared, overrides};
+pub use crate::app::project::Origins;
 use crate::app::project::{self, LockFile, workspace};
 use crate::cli::args::GlobalArgs;
 use crate::cli::output;
@@ -30,15 +32,35 @@ pub fn configuration(
     config_file::load(&sources)
 }
 
+/// What the registry of a project asks for the modules of a changed dependency.
+pub fn expander(
+    lock: LockFile,
+    configuration: &Configuration,
+    override_args: &[String],
+) -> Result<Expander> {
+    let Configuration { config, dir, .. } = configuration;
+    dependencies::settings::expander(lock, config, dir, override_args)
+}
+
 /// The entries that `lock` leads to, through the pipeline. `override_args` are the arguments of
 /// `--override`. The warnings are for the caller; files that cannot be used have been shown on stderr
 /// even if something else then fails.
 pub fn load(
-    mut lock: LockFile,
+    lock: LockFile,
     configuration: &Configuration,
     override_args: &[String],
     is_console: bool,
 ) -> Result<Prepared> {
+    load_with_origins(lock, configuration, override_args, is_console).map(|(prepared, _)| prepared)
+}
+
+/// Like [`load`], with the file that each entry came from.
+pub fn load_with_origins(
+    mut lock: LockFile,
+    configuration: &Configuration,
+    override_args: &[String],
+    is_console: bool,
+) -> Result<(Prepared, Origins)> {
     let config = &configuration.config;
     let mut warnings = workspace::apply(&mut lock, config, &configuration.dir)?;
     let matches = |pattern: &str, value: &str| Pattern::parse(pattern).matches(value);
@@ -59,5 +81,5 @@ pub fn load(
     warnings.extend(loaded.warnings);
     warnings.append(&mut prepared.warnings);
     prepared.warnings = warnings;
-    Ok(prepared)
+    Ok((prepared, loaded.origins))
 }

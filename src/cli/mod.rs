@@ -53,6 +53,7 @@ fn dispatch(cli: Cli) -> Result<ExitCode> {
         Some(Command::Init(args)) => commands::init::init(&global, &args),
         Some(Command::Version(args)) => commands::version::version(&global, &args),
         Some(Command::Registry(args)) => commands::registry::registry(&global, &args),
+        Some(Command::Lint(args)) => commands::lint::lint(&global, &args),
         None => {
             if !global.silent {
                 output::raw(&commands::version::banner());

@@ -364,6 +364,33 @@ mod tests {
     }
 
     #[test]
+    fn numbers_are_given_once_from_any_thread() {
+        let pids = PidGen::new("");
+        let host = HostId::intern("app:processes");
+        let take = |n| {
+            let mut block = PidBlock::default();
+            // By themselves and out of a block, as services and VMs take them.
+            let pair = |_| [pids.next(host), pids.next_of(&mut block, host)];
+            (0..n).flat_map(pair).map(Pid::uniq).collect::<Vec<_>>()
+        };
+        let mut taken = take(5);
+        assert_eq!(taken, [1, 2, 3, 4, 5, 6, 7, 8, 9, 10], "dense, from 1");
+        std::thread::scope(|scope| {
+            let threads: Vec<_> = (0..4).map(|_| scope.spawn(|| take(5_000))).collect();
+            threads.into_iter().for_each(|thread| taken.extend(thread.join().unwrap()));
+        });
+        let distinct: std::collections::HashSet<&u64> = taken.iter().collect();
+        assert_eq!(distinct.len(), taken.len());
+    }
+
+    #[test]
+    fn a_named_node_is_in_its_pids() {
+        let host = HostId::intern("app:processes");
+        assert_eq!(PidGen::new("local").next(host).to_string(), "{app:processes|0x00001}");
+        assert_eq!(PidGen::new("n1").next(host).to_string(), "{n1@app:processes|0x00001}");
+    }
+
+    #[test]
     fn parsing_registers_nothing() {
         assert_eq!(HostId::find("nobody:ever"), None);
     }

@@ -8,6 +8,7 @@
 //! worker that runs its VM. A package accepted in between is in the VM's queue before the process
 //! can be removed, so "accepted" and "ended first" never mix.
 
+use std::collections::hash_map::Entry;
 use std::sync::Arc;
 
 use parking_lot::Mutex;
@@ -90,9 +91,14 @@ impl ProcessTable {
         &self.shards[(pid.uniq() / PidBlock::MAX) as usize % SHARDS]
     }
 
-    /// Makes the process routable.
-    pub fn insert(&self, control: Control) {
-        self.shard(control.pid).lock().insert(control.pid.uniq(), Box::new(control));
+    /// Makes the process routable. `false`: there is one with its number, which stays.
+    #[must_use]
+    pub fn insert(&self, control: Control) -> bool {
+        match self.shard(control.pid).lock().entry(control.pid.uniq()) {
+            Entry::Vacant(place) => place.insert(Box::new(control)),
+            Entry::Occupied(_) => return false,
+        };
+        true
     }
 
     /// Makes the process unroutable and hands out what has to be told about it.

@@ -1,5 +1,6 @@
 //! Infrastructure: what everything else stands on. Knows no process, no entry and no Lua.
 
+pub mod ansi;
 pub mod app_context;
 pub mod clock;
 pub mod component;
@@ -8,6 +9,7 @@ pub mod duration;
 pub mod error;
 pub mod event_bus;
 pub mod gotime;
+pub mod json_schema;
 pub mod logger;
 pub mod memory;
 pub mod nearest;

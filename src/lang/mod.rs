@@ -39,6 +39,7 @@
 //! in plain words come from code that knows what it was about to read.
 
 pub mod ast;
+pub mod check;
 pub mod diagnostic;
 pub mod lexer;
 pub mod limits;
@@ -48,3 +49,5 @@ pub mod print;
 pub mod resolve;
 pub mod span;
 pub mod token;
+pub mod translate;
+pub mod types;

@@ -14,6 +14,7 @@ use crate::infra::transcoder::{Map, Value};
 use crate::runtime::engine::chunk::Definition;
 use crate::runtime::libraries::{Import, Unit, Units};
 use crate::runtime::modules;
+use crate::runtime::type_check::TypeChecked;
 use crate::system::functions::{Code, Function};
 use crate::system::kernel::Kernel;
 use crate::system::pools::Pool;
@@ -27,9 +28,12 @@ pub struct LuaListener {
 }
 
 /// Has a registry give its Lua entries to the kernel.
-pub fn register(registry: &Registry, kernel: &Arc<Kernel>) {
+///
+/// `strict`: entries with type errors are refused.
+pub fn register(registry: &Registry, kernel: &Arc<Kernel>, strict: bool) {
     let (units, programs) = (Mutex::default(), Mutex::default());
-    let listener = Arc::new(LuaListener { kernel: kernel.clone(), units, programs });
+    let listener =
+        TypeChecked::new(LuaListener { kernel: kernel.clone(), units, programs }, strict);
     for kind in ["process.lua", "function.lua", "library.lua"] {
         registry.register_listener(kind, listener.clone());
     }

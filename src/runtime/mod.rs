@@ -5,3 +5,4 @@ pub mod kinds;
 pub mod libraries;
 pub mod modules;
 pub mod pool;
+pub mod type_check;

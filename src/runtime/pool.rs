@@ -60,7 +60,7 @@ impl Spread {
     fn add(&mut self, vms: usize, next: impl FnOnce() -> usize) -> usize {
         let level = self.children / (vms.max(1) as u32).saturating_mul(RUNS_PER_VM);
         let run = (1 << level.max(1).ilog2()).min(RUN_MAX);
-        if self.children % run == 0 {
+        if self.children.is_multiple_of(run) {
             self.turn = next() as u32;
         }
         self.count();
@@ -206,7 +206,7 @@ impl VmPool {
 
 impl Spawner for VmPool {
     fn spawn(&self, request: SpawnRequest, reply: SpawnReply) {
-        match self.place(None, request.host.isolated) {
+        match self.place(None, request.host.isolated()) {
             Ok(Place::There(vm)) => self.start_in(&vm, request, reply),
             // Without a parent there is no "here".
             Ok(Place::Here) => {

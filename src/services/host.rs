@@ -14,7 +14,8 @@ use crate::infra::size;
 use crate::infra::transcoder::Value;
 use crate::system::host::{Host, HostKind};
 use crate::system::kernel::Kernel;
-use crate::system::supervisor::{LifecycleOptions, Service, ServiceEvents, Supervisor};
+use crate::system::roster::Roster;
+use crate::system::supervisor::{LifecycleOptions, Service, ServiceEvents};
 
 /// The lifecycle options of an entry.
 pub fn lifecycle(entry: &Entry) -> Result<LifecycleOptions> {
@@ -26,67 +27,92 @@ pub fn lifecycle(entry: &Entry) -> Result<LifecycleOptions> {
 pub struct HostListener {
     pub kernel: Arc<Kernel>,
     pub relay: Arc<relay::Node>,
-    pub supervisor: Arc<Supervisor>,
+    pub roster: Arc<Roster>,
 }
 
 impl Listener for HostListener {
     fn add(&self, entry: &Entry) -> Result<()> {
-        let kind = match entry.kind.as_str() {
-            "terminal.host" => HostKind::Terminal,
-            _ => HostKind::Processes,
-        };
-        let (isolated, memory_limit) = match (kind, entry.data.is_nil()) {
-            (HostKind::Processes, false) => decode_host(entry)?,
-            (HostKind::Terminal, false) => {
-                Fields::new(entry)?.opt_bool("hide_logs")?;
-                (false, None)
-            }
-            (_, true) => (false, None),
-        };
+        let settings = decode(entry)?;
         let options = lifecycle(entry)?;
-        let host = Host::new(HostId::intern(&entry.id.to_string()), kind, isolated);
-        let host = Arc::new(host.with_memory_limit(memory_limit));
+        let host = Host::new(host_id(entry), kind(entry), settings.isolated);
+        let host = Arc::new(host.with_memory_limit(settings.memory_limit));
         let service = Arc::new(HostService {
             host: host.clone(),
             kernel: self.kernel.clone(),
             relay: self.relay.clone(),
         });
-        // Known from now on, so that a spawn says "not running" rather than "not found".
-        self.kernel.hosts.insert(host);
-        self.supervisor.register(entry.id.clone(), service, options, Vec::new());
-        Ok(())
+        let hosts = self.kernel.hosts.clone();
+        // Before it runs, so that a spawn says "not running" rather than "not found".
+        self.roster.put_off(&entry.id, Box::new(move || hosts.insert(host)))?;
+        self.roster.enrol(entry.id.clone(), service, options)
     }
 
+    /// In place: its processes go on. What cannot change that way is refused.
     fn update(&self, old: &Entry, new: &Entry) -> Result<()> {
-        self.delete(old)?;
-        self.add(new)
+        let (before, after) = (decode(old)?, decode(new)?);
+        if lifecycle(old)? != lifecycle(new)? {
+            return Err(Error::invalid("lifecycle of a host cannot be changed while it is there"));
+        }
+        if before.queue_sizes != after.queue_sizes {
+            return Err(Error::invalid(
+                "queue sizes of a host cannot be changed while it is there",
+            ));
+        }
+        let (hosts, id) = (self.kernel.hosts.clone(), host_id(new));
+        let configure = move || {
+            if let Ok(host) = hosts.get(id.as_str()) {
+                host.configure(after.isolated, after.memory_limit);
+            }
+        };
+        self.roster.put_off(&new.id, Box::new(configure))
     }
 
     fn delete(&self, entry: &Entry) -> Result<()> {
-        self.supervisor.remove(vec![entry.id.clone()]);
-        self.kernel.hosts.remove(HostId::intern(&entry.id.to_string()));
-        Ok(())
+        let (hosts, id) = (self.kernel.hosts.clone(), host_id(entry));
+        self.roster.put_off(&entry.id, Box::new(move || hosts.remove(id)))?;
+        self.roster.withdraw(&entry.id)
     }
 }
 
-/// Checks the `host:` section; tells whether each process gets a VM to itself, and how many bytes it
-/// may hold.
-///
-/// Sizes of queues and the number of workers are hints that this runtime does not need: its workers
-/// serve all hosts, its queues grow.
-fn decode_host(entry: &Entry) -> Result<(bool, Option<usize>)> {
-    let Some(host) = Fields::new(entry)?.opt_fields("host")? else {
-        return Ok((false, None));
-    };
-    for (field, what) in [
-        ("workers", "workers"),
-        ("queue_size", "queue size"),
-        ("local_queue_size", "local queue size"),
-    ] {
-        if host.opt_int(field)?.is_some_and(|n| n < 0) {
-            return Err(Error::invalid(format!("{what} must be greater than 0")));
-        }
+fn host_id(entry: &Entry) -> HostId {
+    HostId::intern(&entry.id.to_string())
+}
+
+fn kind(entry: &Entry) -> HostKind {
+    match entry.kind.as_str() {
+        "terminal.host" => HostKind::Terminal,
+        _ => HostKind::Processes,
     }
+}
+
+/// What an entry of either kind says, besides its lifecycle.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+struct Settings {
+    isolated: bool,
+    /// In bytes.
+    memory_limit: Option<usize>,
+    /// Hints, like the number of workers, that this runtime does not need: its workers serve all
+    /// hosts, its queues grow.
+    queue_sizes: [Option<i64>; 2],
+}
+
+fn decode(entry: &Entry) -> Result<Settings> {
+    if entry.data.is_nil() {
+        return Ok(Settings::default());
+    }
+    let fields = Fields::new(entry)?;
+    if kind(entry) == HostKind::Terminal {
+        fields.opt_bool("hide_logs")?;
+        return Ok(Settings::default());
+    }
+    let Some(host) = fields.opt_fields("host")? else { return Ok(Settings::default()) };
+    let hint = |field: &str, what: &str| match host.opt_int(field)? {
+        Some(n) if n < 0 => Err(Error::invalid(format!("{what} must be greater than 0"))),
+        n => Ok(n.filter(|&n| n > 0)),
+    };
+    hint("workers", "workers")?;
+    let queue_sizes =
+        [hint("queue_size", "queue size")?, hint("local_queue_size", "local queue size")?];
     let limit = match host.value("memory_limit") {
         None | Some(Value::Nil | Value::Int(0)) => None,
         Some(Value::Int(bytes)) => Some(usize::try_from(*bytes).ok()),
@@ -94,7 +120,8 @@ fn decode_host(entry: &Entry) -> Result<(bool, Option<usize>)> {
         Some(_) => Some(None),
     };
     let limit = limit.map(|read| read.ok_or_else(|| Error::invalid("memory limit is not a size")));
-    Ok((host.opt_bool("isolated")?.unwrap_or(false), limit.transpose()?))
+    let isolated = host.opt_bool("isolated")?.unwrap_or(false);
+    Ok(Settings { isolated, memory_limit: limit.transpose()?, queue_sizes })
 }
 
 /// A host as the supervisor runs it.
@@ -133,5 +160,56 @@ impl Service for HostService {
         }
         self.relay.detach_host(self.host.id);
         self.host.stopped();
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::core::registry::EntryId;
+
+    fn entry(host: &[(&str, Value)]) -> Entry {
+        let host = host.iter().map(|(key, value)| ((*key).to_owned(), value.clone())).collect();
+        Entry {
+            id: EntryId::parse("app:host"),
+            kind: "process.host".into(),
+            meta: Default::default(),
+            data: Value::from([("host", Value::Map(host))]),
+        }
+    }
+
+    #[track_caller]
+    fn check(host: &[(&str, Value)], settings: Settings) {
+        assert_eq!(decode(&entry(host)), Ok(settings));
+    }
+
+    #[test]
+    fn settings_are_decoded() {
+        let usual = Settings::default();
+        check(&[], usual.clone());
+        check(&[("max_processes", Value::Int(7)), ("workers", Value::Int(0))], usual.clone());
+        check(&[("isolated", Value::Bool(true))], Settings { isolated: true, ..usual.clone() });
+        let queue_sizes = [Some(9), None];
+        check(&[("queue_size", Value::Int(9))], Settings { queue_sizes, ..usual.clone() });
+        for (size, bytes) in [(Value::from("2M"), 2 << 20), (Value::Int(4096), 4096)] {
+            check(
+                &[("memory_limit", size)],
+                Settings { memory_limit: Some(bytes), ..usual.clone() },
+            );
+        }
+        check(&[("memory_limit", Value::Int(0))], usual);
+    }
+
+    #[test]
+    fn bad_settings_are_refused() {
+        for (field, value, message) in [
+            ("workers", Value::Int(-1), "workers must be greater than 0"),
+            ("queue_size", Value::Int(-1), "queue size must be greater than 0"),
+            ("local_queue_size", Value::Int(-1), "local queue size must be greater than 0"),
+            ("memory_limit", Value::from("lots"), "memory limit is not a size"),
+        ] {
+            let error = decode(&entry(&[(field, value)])).expect_err("refused");
+            assert_eq!((error.kind(), error.message()), (&Kind::Invalid, message));
+        }
     }
 }

@@ -1,5 +1,6 @@
 //! `process.service`: a process that the supervisor keeps running.
 
+use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -15,7 +16,9 @@ use crate::infra::transcoder::Value;
 use crate::infra::transcoder::wire::Wire;
 use crate::services::host::lifecycle;
 use crate::system::kernel::{Kernel, RootSpawn, terminated};
-use crate::system::supervisor::{Service, ServiceEvents, Supervisor};
+use crate::system::roster::Roster;
+use crate::system::security::identity::Identity;
+use crate::system::supervisor::{Service, ServiceEvents};
 
 /// What an entry of this kind says.
 #[derive(Clone, Debug, PartialEq)]
@@ -48,50 +51,101 @@ fn decode(entry: &Entry) -> Result<Settings> {
     Ok(Settings { process, host: host_id, input })
 }
 
+/// As whom its processes act: `lifecycle.security`.
+fn identity(entry: &Entry) -> Result<Option<Identity>> {
+    let Some(lifecycle) = Fields::new(entry)?.opt_fields("lifecycle")? else { return Ok(None) };
+    lifecycle.opt_fields("security")?.as_ref().map(Identity::decode).transpose()
+}
+
 /// Takes the entries of the kind.
 pub struct ProcessServiceListener {
-    pub kernel: Arc<Kernel>,
-    pub supervisor: Arc<Supervisor>,
+    kernel: Arc<Kernel>,
+    roster: Arc<Roster>,
+    services: Arc<Services>,
+}
+
+/// Those that there are, for updates. A leaf lock.
+type Services = Mutex<BTreeMap<EntryId, Arc<ProcessService>>>;
+
+impl ProcessServiceListener {
+    pub fn new(kernel: Arc<Kernel>, roster: Arc<Roster>) -> ProcessServiceListener {
+        ProcessServiceListener { kernel, roster, services: Arc::default() }
+    }
 }
 
 impl Listener for ProcessServiceListener {
     fn add(&self, entry: &Entry) -> Result<()> {
-        let settings = decode(entry)?;
-        let options = lifecycle(entry)?;
-        // The service needs its host to run first.
-        let needs = vec![settings.host.clone()];
-        let service = Arc::new(ProcessService {
-            settings,
-            kernel: self.kernel.clone(),
-            child: Arc::default(),
-        });
-        self.supervisor.register(entry.id.clone(), service, options, needs);
-        Ok(())
+        let settings = Mutex::new(Arc::new(decode(entry)?));
+        let (options, identity) = (lifecycle(entry)?, identity(entry)?);
+        let (kernel, attempt) = (self.kernel.clone(), Mutex::default());
+        let service = Arc::new(ProcessService { settings, identity, kernel, attempt });
+        let (services, id, known) = (self.services.clone(), entry.id.clone(), service.clone());
+        self.roster
+            .put_off(&entry.id, Box::new(move || drop(services.lock().insert(id, known))))?;
+        self.roster.enrol(entry.id.clone(), service, options)
     }
 
-    fn update(&self, old: &Entry, new: &Entry) -> Result<()> {
-        self.delete(old)?;
-        self.add(new)
+    /// The next start has the new settings. The lifecycle stays what it was: only an entry that is
+    /// deleted and created has a new one.
+    fn update(&self, _old: &Entry, new: &Entry) -> Result<()> {
+        let settings = Arc::new(decode(new)?);
+        lifecycle(new)?;
+        identity(new)?;
+        let (services, id) = (self.services.clone(), new.id.clone());
+        let change = move || {
+            if let Some(service) = services.lock().get(&id) {
+                *service.settings.lock() = settings;
+            }
+        };
+        self.roster.put_off(&new.id, Box::new(change))
     }
 
     fn delete(&self, entry: &Entry) -> Result<()> {
-        self.supervisor.remove(vec![entry.id.clone()]);
-        Ok(())
+        let (services, id) = (self.services.clone(), entry.id.clone());
+        self.roster.put_off(&entry.id, Box::new(move || drop(services.lock().remove(&id))))?;
+        self.roster.withdraw(&entry.id)
     }
 }
 
 struct ProcessService {
-    settings: Settings,
+    /// Of the next start. A leaf lock.
+    settings: Mutex<Arc<Settings>>,
+    /// Part of the lifecycle.
+    identity: Option<Identity>,
     kernel: Arc<Kernel>,
-    child: Arc<Mutex<Child>>,
+    /// The latest attempt. Written on the supervisor's thread only.
+    attempt: Mutex<Arc<Attempt>>,
 }
 
-/// The child of the current attempt.
+/// One start and the child that comes of it. A leaf lock.
 #[derive(Default)]
-struct Child {
-    pid: Option<Pid>,
-    /// A stop was asked for: the end of the child is what was wanted.
-    stopping: bool,
+struct Attempt(Mutex<Progress>);
+
+#[derive(Default)]
+struct Progress {
+    child: Child,
+    wanted: Wanted,
+}
+
+#[derive(Clone, Copy, Default)]
+enum Child {
+    /// A VM has been asked for it.
+    #[default]
+    Coming,
+    Alive(Pid),
+    /// Ended, or never came to be.
+    Gone,
+}
+
+/// What the supervisor wants of the child.
+#[derive(Clone, Copy, Default, PartialEq, Eq)]
+enum Wanted {
+    #[default]
+    Running,
+    /// Its end will be what was asked for.
+    Stopped,
+    /// Nobody listens any more, it just must not stay.
+    Killed,
 }
 
 /// The sender of the supervisor's own messages.
@@ -99,73 +153,87 @@ fn supervisor_pid() -> Pid {
     Pid::new(NodeId::LOCAL, HostId::intern("supervisor"), 0)
 }
 
+fn ask_to_end(kernel: &Kernel, child: Pid) {
+    // One that has ended meanwhile has said so.
+    let _ = kernel.cancel(supervisor_pid(), child, "service stopping");
+}
+
+fn end(kernel: &Kernel, child: Pid) {
+    let _ = kernel.kill(supervisor_pid(), child, terminated());
+}
+
 impl Service for ProcessService {
     fn start(&self, events: ServiceEvents) -> Result<()> {
-        *self.child.lock() = Child::default();
-        let (child, ended) = (self.child.clone(), events.clone());
+        let settings = self.settings.lock().clone();
+        let attempt = Arc::<Attempt>::default();
+        *self.attempt.lock() = attempt.clone();
+        let (of_child, ended) = (attempt.clone(), events.clone());
         let on_end = Box::new(move |exit: &Exit| {
-            let mut child = child.lock();
-            child.pid = None;
-            match (child.stopping, exit.outcome.error()) {
-                (true, _) => ended.stopped(),
-                (false, Some(error)) => ended.ended(Some(error.clone())),
-                (false, None) => ended.exited(),
+            let mut progress = of_child.0.lock();
+            progress.child = Child::Gone;
+            let wanted = progress.wanted;
+            drop(progress);
+            match (wanted, exit.outcome.error()) {
+                (Wanted::Stopped | Wanted::Killed, _) => ended.stopped(),
+                (Wanted::Running, Some(error)) => ended.ended(Some(error.clone())),
+                (Wanted::Running, None) => ended.exited(),
             }
         });
-        let child = self.child.clone();
         let kernel = self.kernel.clone();
-        let process = self.settings.process.to_string();
+        let process = settings.process.to_string();
         let spawn = RootSpawn {
             source: process.clone(),
-            host: self.settings.host.to_string(),
-            args: Wire::of(&self.settings.input),
-            frame: None,
+            host: settings.host.to_string(),
+            args: Wire::of(&settings.input),
+            frame: self.identity.as_ref().and_then(|it| it.frame(&self.kernel.security).share()),
             terminal: None,
             on_end: Some(on_end),
         };
-        self.kernel.spawn(
-            spawn,
-            Box::new(move |started| match started {
-                Ok(pid) => {
-                    let mut child = child.lock();
-                    child.pid = Some(pid);
-                    let stopping = child.stopping;
-                    drop(child);
-                    events.started();
-                    if stopping {
-                        // The stop came before the PID did.
-                        let _ = kernel.cancel(supervisor_pid(), pid, "service stopping");
-                    }
-                }
+        // Called before the child runs, and so before it ends.
+        let reply = move |started: Result<Pid>| {
+            let mut progress = attempt.0.lock();
+            progress.child = started.as_ref().map_or(Child::Gone, |pid| Child::Alive(*pid));
+            let wanted = progress.wanted;
+            drop(progress);
+            match (started, wanted) {
+                (Ok(_), Wanted::Running) => events.started(),
+                // The stop, or its end, came before the child did.
+                (Ok(pid), Wanted::Stopped) => ask_to_end(&kernel, pid),
+                (Ok(pid), Wanted::Killed) => end(&kernel, pid),
                 // Nothing would be different at the next try.
-                Err(error) => {
+                (Err(error), _) => {
                     let error = error.context(format!("start process {process}"));
                     events.start_failed(error.with_retryable(Some(false)));
                 }
-            }),
-        );
+            }
+        };
+        self.kernel.spawn(spawn, Box::new(reply));
         Ok(())
     }
 
-    fn stop(&self, events: ServiceEvents, _limit: Duration) {
-        let mut child = self.child.lock();
-        child.stopping = true;
-        let pid = child.pid;
-        drop(child);
-        match pid {
-            // Gone meanwhile: the child's end has reported, or will.
-            Some(pid) if !self.kernel.table().is_alive(pid) => {}
-            Some(pid) => {
-                let _ = self.kernel.cancel(supervisor_pid(), pid, "service stopping");
-            }
-            None => events.stopped(),
+    fn stop(&self, _events: ServiceEvents, _limit: Duration) {
+        if let Some(child) = self.want(Wanted::Stopped) {
+            ask_to_end(&self.kernel, child);
         }
     }
 
     fn kill(&self) {
-        let pid = self.child.lock().pid;
-        if let Some(pid) = pid {
-            let _ = self.kernel.kill(supervisor_pid(), pid, terminated());
+        if let Some(child) = self.want(Wanted::Killed) {
+            end(&self.kernel, child);
+        }
+    }
+}
+
+impl ProcessService {
+    /// Takes note of what is wanted. The child if it is there; if it is coming, it hears when it comes,
+    /// and if it has gone, the supervisor has been told.
+    fn want(&self, wanted: Wanted) -> Option<Pid> {
+        let attempt = self.attempt.lock().clone();
+        let mut progress = attempt.0.lock();
+        progress.wanted = wanted;
+        match progress.child {
+            Child::Alive(pid) => Some(pid),
+            Child::Coming | Child::Gone => None,
         }
     }
 }

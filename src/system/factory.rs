@@ -55,3 +55,30 @@ impl Factory {
         ids
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::infra::error::Kind;
+
+    #[test]
+    fn what_is_registered_is_found_until_it_is_deleted() {
+        let factory = Factory::default();
+        let (id, text) = (EntryId::parse("app:a"), "app:a");
+        let kind = |factory: &Factory| {
+            let blueprint = factory.get(text).map(|it| *it.downcast::<i32>().expect("a number"));
+            blueprint.map_err(|error| (error.kind().clone(), error.message().to_owned()))
+        };
+        let absent = Err((Kind::NotFound, "factory not found".to_owned()));
+        assert_eq!(kind(&factory), absent);
+        let details = factory.get(text).expect_err("absent").details().cloned();
+        assert_eq!(details, Some([("factory_id", Value::from(text))].into()));
+        factory.register(&id, Arc::new(1));
+        let before = factory.version();
+        factory.register(&id, Arc::new(2));
+        assert_eq!((kind(&factory), factory.ids()), (Ok(2), vec![text.to_owned()]));
+        factory.delete(&id);
+        assert_eq!(kind(&factory), absent);
+        assert!(factory.version() > before && factory.ids().is_empty());
+    }
+}

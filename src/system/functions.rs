@@ -369,7 +369,7 @@ fn launch(
         Ok(site) => site,
         Err(error) => return failed(error),
     };
-    let isolated = host.isolated;
+    let isolated = host.isolated();
     let request = SpawnRequest {
         blueprint,
         host,

@@ -129,7 +129,7 @@ impl GroupScope {
     pub fn watch(
         self: &Arc<GroupScope>,
         group: Option<&str>,
-        wake: impl Fn(&Arc<Feed>) + Send + 'static,
+        wake: impl Fn(&Arc<Feed>) + Send + Sync + 'static,
     ) -> (Feeding, Members) {
         let mut state = self.state.lock();
         let number = state.next_watcher;

@@ -1,7 +1,7 @@
 //! Hosts as processes see them: a name, whether it runs, how many live on it.
 
 use std::sync::Arc;
-use std::sync::atomic::{AtomicU8, AtomicU64, AtomicUsize, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU8, AtomicU64, AtomicUsize, Ordering};
 
 use fnv::FnvHashMap;
 use parking_lot::{Mutex, RwLock};
@@ -43,11 +43,10 @@ impl Seat {
 pub struct Host {
     pub id: HostId,
     pub kind: HostKind,
-    /// Each process gets a VM to itself.
-    pub isolated: bool,
-    /// Bytes of Lua memory that each process may hold. Limits are kept by VM, so a process with one
-    /// has a VM to itself.
-    pub memory_limit: Option<usize>,
+    /// Settings of processes to come. Relaxed: a spawn that races with a change may see either side.
+    isolated: AtomicBool,
+    /// 0 is no limit.
+    memory_limit: AtomicUsize,
     state: AtomicU8,
     /// Processes on it, those being started included. Counted apart for each group of VMs, so that
     /// workers that spawn at the same time do not share a cache line; a process is counted in and
@@ -62,8 +61,8 @@ impl Host {
         Host {
             id,
             kind,
-            isolated,
-            memory_limit: None,
+            isolated: AtomicBool::new(isolated),
+            memory_limit: AtomicUsize::new(0),
             state: AtomicU8::new(STOPPED),
             live: Default::default(),
             emptied: Mutex::new(None),
@@ -72,8 +71,25 @@ impl Host {
 
     /// The same host with a limit for each of its processes, in bytes.
     pub fn with_memory_limit(self, limit: Option<usize>) -> Host {
-        let isolated = self.isolated || limit.is_some();
-        Host { memory_limit: limit, isolated, ..self }
+        self.configure(self.isolated(), limit);
+        self
+    }
+
+    /// Changes what holds for processes started from now on; the others stay as they are.
+    pub fn configure(&self, isolated: bool, memory_limit: Option<usize>) {
+        self.isolated.store(isolated || memory_limit.is_some(), Ordering::Relaxed);
+        self.memory_limit.store(memory_limit.unwrap_or(0), Ordering::Relaxed);
+    }
+
+    /// Each process gets a VM to itself.
+    pub fn isolated(&self) -> bool {
+        self.isolated.load(Ordering::Relaxed)
+    }
+
+    /// Bytes of Lua memory that each process may hold. Limits are kept by VM, so a process with one
+    /// has a VM to itself.
+    pub fn memory_limit(&self) -> Option<usize> {
+        Some(self.memory_limit.load(Ordering::Relaxed)).filter(|&limit| limit > 0)
     }
 
     pub fn run(&self) {

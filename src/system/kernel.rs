@@ -21,6 +21,7 @@ use crate::system::host::{Host, Hosts, Seat};
 use crate::system::lifecycle::Lifecycle;
 use crate::system::security::Security;
 use crate::system::spawn::{OnEnd, SpawnReply, SpawnRequest, Spawner, TerminalPort};
+use crate::system::supervisor::Supervisor;
 use crate::system::topology::Topology;
 
 pub struct Kernel {
@@ -46,6 +47,17 @@ pub struct Kernel {
     pub changes: Arc<Pool>,
     /// Set once, when the runtime layer has its VMs.
     pub spawner: OnceLock<Weak<dyn Spawner>>,
+    /// Set once, if programs have a whole system around them.
+    pub control: OnceLock<Control>,
+}
+
+/// What programs may ask of the system as a whole.
+pub struct Control {
+    /// Not held: its services hold the kernel.
+    pub supervisor: Weak<Supervisor>,
+    /// Begins a shutdown with this exit status; one that is under way takes the status. Must not
+    /// block.
+    pub exit: Box<dyn Fn(i32) + Send + Sync>,
 }
 
 impl Kernel {

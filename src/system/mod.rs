@@ -10,6 +10,7 @@ pub mod kernel;
 pub mod lifecycle;
 pub mod pools;
 pub mod retry;
+pub mod roster;
 pub mod security;
 pub mod spawn;
 pub mod supervisor;

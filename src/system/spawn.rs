@@ -5,6 +5,7 @@ use std::sync::Arc;
 use crate::core::pid::Pid;
 use crate::core::relay::Exit;
 use crate::infra::error::Error;
+use crate::infra::transcoder::Value;
 use crate::infra::transcoder::wire::Wire;
 use crate::system::factory::Blueprint;
 use crate::system::frame::Frame;
@@ -27,6 +28,30 @@ pub trait TerminalPort: Send + Sync {
     fn read_line(&self, done: IoDone<Vec<u8>>);
     /// Switches raw mode on (counted) or off.
     fn raw(&self, on: bool) -> Result<(), Error>;
+    /// From now on the terminal is raw and `sink` gets what a person does at it, as tables; the first
+    /// is `start`. It is called on any thread and must not wait.
+    fn start_events(&self, sink: InputSink) -> Result<(), Error> {
+        drop(sink);
+        Err(no_input())
+    }
+    /// Ends that. May be repeated.
+    fn stop_events(&self) {}
+    /// Switches on, or off, that the mouse is told of.
+    fn mouse(&self, on: bool) -> Result<(), Error> {
+        let _ = on;
+        Err(no_input())
+    }
+    /// Columns and rows.
+    fn screen_size(&self) -> Result<(u16, u16), Error> {
+        Err(no_input())
+    }
+}
+
+/// Takes events of a terminal.
+pub type InputSink = Arc<dyn Fn(Value) + Send + Sync>;
+
+fn no_input() -> Error {
+    Error::unavailable("input controller unavailable")
 }
 
 /// Arguments of the commands that read from a terminal; they answer with a `Vec<u8>`.

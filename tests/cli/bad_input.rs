@@ -228,7 +228,7 @@ fn fields_of_the_wrong_type() {
     let list = "terminal.host, lifecycle: [1]";
     check_entry(auto_start, list, &[&terminal, "lifecycle", "mapping", "list"]);
 
-    let modules = "modules: [errors, io, logger, process, time, events, registry]";
+    let modules = "modules: [errors, io, json, logger, process, time, events, registry, tty]";
     check_entry(modules, "modules: 3", &[&cli, "modules", "list", "integer"]);
     check_entry(modules, "modules: [3]", &[&cli, "modules", "string", "integer"]);
     check_entry(modules, "modules: [io, tme]", &[&cli, "unknown module \"tme\"", "\"time\"?"]);
@@ -280,12 +280,12 @@ fn lua_that_does_not_parse() {
     let project = Project::with_cli("local io = require('io')\nlocal x = = 1\nreturn {}\n");
     project.run("run -x app:cli").fails(&[
         "operation failed for entry app:cli: ",
-        "app:cli:2: ",
+        "app:cli:2:11: ",
         "got '='",
         " 2 | local x = = 1",
     ]);
     let project = Project::with_cli("local s = 'open\n");
-    project.run("run -x app:cli").fails(&["app:cli:1: ", " 1 | local s = 'open"]);
+    project.run("run -x app:cli").fails(&["app:cli:1:11: ", " 1 | local s = 'open"]);
     let project = Project::with_cli("if x then\n");
     project.run("run -x app:cli").fails(&["app:cli", "'end'"]);
 }

@@ -169,7 +169,7 @@ fn a_source_is_text_and_no_reference() {
     // Two files that name each other: neither is looked into.
     let project = Project::with_cli("file://other.lua");
     project.write("src/other.lua", "file://cli.lua");
-    project.run("run -x app:cli").fails(&["app:cli:1: ", "file://other.lua"]);
+    project.run("run -x app:cli").fails(&["app:cli:1:6: ", "file://other.lua"]);
     // Luau takes bytes, the entry does not.
     let project = good();
     fs::write(project.path().join("src/cli.lua"), b"return { main = '\xff' }").unwrap();

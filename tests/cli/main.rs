@@ -8,15 +8,19 @@ mod commands;
 mod compare;
 mod echo;
 mod functions;
+mod history;
 mod hostile;
+mod lint;
 mod project;
 mod pty;
 mod registry;
 mod results;
 mod settings;
+mod shutdown;
 mod signals;
 mod streams;
 mod supervision;
+mod tty;
 
 use std::time::Duration;
 

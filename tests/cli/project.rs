@@ -24,7 +24,7 @@ pub const CLI: &str = "  - name: cli
     kind: process.lua
     source: file://cli.lua
     method: main
-    modules: [errors, io, logger, process, time, events, registry]
+    modules: [errors, io, json, logger, process, time, events, registry, tty]
 ";
 
 /// A folder that is gone when this is dropped.

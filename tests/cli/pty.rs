@@ -11,7 +11,7 @@ use std::time::{Duration, Instant};
 use rustix::fs::{Mode, OFlags};
 use rustix::process::{Pid, Signal, kill_process};
 use rustix::pty::{OpenptFlags, grantpt, openpt, ptsname, unlockpt};
-use rustix::termios::{LocalModes, Termios, tcgetattr};
+use rustix::termios::{LocalModes, Termios, Winsize, tcgetattr, tcsetwinsize};
 
 use crate::SAFETY_NET;
 use crate::project::wait;
@@ -109,6 +109,13 @@ impl Terminal {
     /// Types text; `\n` is the return key, `\x03` Ctrl+C, `\x04` Ctrl+D.
     pub fn send(&mut self, text: &str) -> &mut Terminal {
         self.keyboard.write_all(text.as_bytes()).expect("type");
+        self
+    }
+
+    /// Gives the terminal another size; the program is told by the system.
+    pub fn resize(&mut self, columns: u16, rows: u16) -> &mut Terminal {
+        let size = Winsize { ws_col: columns, ws_row: rows, ws_xpixel: 0, ws_ypixel: 0 };
+        tcsetwinsize(&self.keyboard, size).expect("a size");
         self
     }
 

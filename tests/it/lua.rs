@@ -142,22 +142,26 @@ programs! {
     base: assert globals metatables package pairs pcall print require select tonumber tostring types
         xpcall;
     channel: close new receive select send stress;
-    coroutine: blocking native preemption refused resume spawn wrap;
+    dialect: annotations bitwise jumps types;
+    coroutine: blocking matrix native preemption refused resume spawn wrap;
     ctx: get;
     errors: call_stack concat crossing is locked new wrap;
     events: channel close data flood mailbox patterns refused send subscribe;
     funcs: call cancel errors instances libraries many new options processes;
     future: cancel error result;
     isolation: globals libraries;
+    json: decode encode validate validate_string;
     math: functions integers random;
     os: date time;
     process: set_options subscribe unsubscribe;
+    payload: formats new sent transcode;
     registry: apply apply_version build_delta changes find get history parse_id snapshot versions
         watch;
     security: objects;
     string: bytes case find format gsub rep;
     table: concat create insert sort;
     uuid: new read;
+    tty: bind style text without;
 }
 
 #[test]

@@ -1,5 +1,6 @@
 //! The language front end: what it takes, what it refuses and where, and that nothing breaks it.
 
+mod checked;
 mod differential;
 mod dump;
 mod literals;
@@ -8,3 +9,5 @@ mod program;
 mod rejected;
 mod robust;
 mod snapshots;
+mod style;
+mod translate;

@@ -6,11 +6,17 @@ use std::time::Instant;
 
 use proptest::prelude::*;
 use wippy::lang::ast::*;
+use wippy::lang::check::Grants;
+use wippy::lang::check::rules;
+use wippy::lang::diagnostic::Diagnostic;
 use wippy::lang::limits;
+use wippy::lang::parser::Parsed;
 use wippy::lang::parser::parse;
 use wippy::lang::print::print;
 use wippy::lang::resolve::resolve;
 use wippy::lang::span::Span;
+use wippy::lang::translate::translate;
+use wippy::runtime::modules::declarations;
 
 use crate::dump::dump;
 use crate::program;
@@ -55,7 +61,24 @@ fn check(source: &str) -> Result<(), TestCaseError> {
     }
     prop_assert!(parsed.diagnostics.len() <= limits::DIAGNOSTICS);
     print(ast, source);
+    let findings = look(&parsed, source);
+    for found in &findings {
+        prop_assert!(inside(found.span), "{found:?} in {source:?}");
+        prop_assert!(source.is_char_boundary(found.span.start as usize), "{found:?}");
+    }
     Ok(())
+}
+
+/// What the checker and the rules find; their fixes are made.
+fn look(parsed: &Parsed, source: &str) -> Vec<Diagnostic> {
+    let resolved = resolve(&parsed.ast);
+    let library = declarations::library();
+    let checked =
+        wippy::lang::check::check(&parsed.ast, &resolved, source, library, Grants::default());
+    let styled = rules::find(&parsed.ast, &resolved, source, &|_| true);
+    let fixes: Vec<_> = styled.iter().filter_map(|(_, fix)| fix.clone()).collect();
+    rules::apply(source, &fixes);
+    checked.diagnostics.into_iter().chain(styled.into_iter().map(|(found, _)| found)).collect()
 }
 
 proptest! {
@@ -192,7 +215,9 @@ fn repetition_takes_linear_time_and_little_stack() {
         let time = |bytes: usize| {
             let source = format!("{prefix}{}", part.repeat(bytes / part.len()));
             let start = Instant::now();
-            resolve(&parse(&source).ast);
+            // Parses and resolves it too.
+            let _ = translate(&source);
+            look(&parse(&source), &source);
             start.elapsed()
         };
         time(20_000);
@@ -218,7 +243,7 @@ fn the_limit_keeps_the_stack_small() {
         for source in &sources {
             let parsed = parse(source);
             assert_eq!(parsed.diagnostics, [], "{source}");
-            resolve(&parsed.ast);
+            look(&parsed, source);
             print(&parsed.ast, source);
         }
         let found = parse(&"(".repeat(5000)).diagnostics;
@@ -238,16 +263,24 @@ fn speed() {
     while source.len() < 4 << 20 {
         source += unit;
     }
-    let (mut parsing, mut resolving) = (Duration::MAX, Duration::MAX);
+    let (mut parsing, mut resolving, mut checking) = (Duration::MAX, Duration::MAX, Duration::MAX);
     for _ in 0..5 {
         let start = Instant::now();
         let parsed = parse(&source);
         parsing = parsing.min(start.elapsed());
         assert_eq!(parsed.diagnostics, []);
         let start = Instant::now();
-        resolve(&parsed.ast);
+        let resolved = resolve(&parsed.ast);
         resolving = resolving.min(start.elapsed());
+        let start = Instant::now();
+        let library = declarations::library();
+        wippy::lang::check::check(&parsed.ast, &resolved, &source, library, Grants::default());
+        checking = checking.min(start.elapsed());
     }
+    let lines = source.lines().count() as f64;
+    println!("{lines} lines, check {:.0} lines/s", lines / checking.as_secs_f64());
+    let all = parsing + resolving + checking;
+    println!("parse, resolve and check {:.0} lines/s", lines / all.as_secs_f64());
     let rate = |time: Duration| source.len() as f64 / 1e6 / time.as_secs_f64();
     println!("lex and parse {:.0} MB/s, resolve {:.0} MB/s", rate(parsing), rate(resolving));
 }

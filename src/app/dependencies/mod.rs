@@ -10,13 +10,16 @@
 //! 4. What was needed before and is not any more goes.
 //! 5. The difference to what is there becomes operations, without those the changeset has itself.
 //!
-//! [`version`] knows versions and constraints, [`vendored`] the modules on disk.
+//! [`version`] knows versions and constraints, [`vendored`] the modules on disk, [`settings`] which
+//! ones count.
 
 pub mod resolve;
+pub mod settings;
 pub mod vendored;
 pub mod version;
 
 use std::collections::{BTreeMap, BTreeSet, HashMap, HashSet};
+use std::path::PathBuf;
 use std::sync::Arc;
 
 use crate::app::dependencies::resolve::{Catalog, Need, Release, Resolution, needs_of};
@@ -26,7 +29,7 @@ use crate::app::pipeline::link::{self, DEPENDENCY_KIND, Dependency, Strictness};
 use crate::app::pipeline::overrides::{self, Override};
 use crate::app::project::LockFile;
 use crate::core::expansion::Expansion;
-use crate::core::registry::{Entry, EntryId, Operation, Snapshot};
+use crate::core::registry::{Change, Entry, EntryId, Operation, Snapshot};
 use crate::infra::error::{Error, Kind, Result};
 use crate::infra::event_bus::Pattern;
 use crate::infra::transcoder::Value;
@@ -35,6 +38,8 @@ use crate::infra::transcoder::Value;
 pub struct Expander {
     /// With the replacements of the workspace.
     pub lock: LockFile,
+    /// Where modules are that nothing replaces.
+    pub vendor_dir: PathBuf,
     pub overrides: Vec<Override>,
     pub disable: DisableRules,
 }
@@ -45,10 +50,21 @@ impl Expansion for Expander {
             return Ok(Vec::new());
         }
         let matches = |pattern: &str, value: &str| Pattern::parse(pattern).matches(value);
-        let catalog = Vendored::new(&self.lock, &self.disable, &matches);
+        let catalog = Vendored::new(&self.lock, &self.vendor_dir, &self.disable, &matches);
         let locked = self.lock.modules.iter();
         let locked = locked.map(|module| (module.name.clone(), module.version.clone())).collect();
         expand(before, operations, &catalog, locked, &self.overrides)
+    }
+
+    fn concerns(&self, change: &Change) -> bool {
+        match change {
+            Change::Create(entry) | Change::Delete(entry) => is_root(entry),
+            Change::Update { old, new } => is_root(old) || is_root(new),
+        }
+    }
+
+    fn owns(&self, entry: &Entry) -> bool {
+        module_of(entry).is_some()
     }
 }
 

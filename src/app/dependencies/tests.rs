@@ -57,7 +57,12 @@ impl Project {
         entries.retain(|entry| entry.id.ns() == "app");
         let registry = Registry::new(Settings::default());
         registry.load(entries).unwrap();
-        let expander = Expander { lock, overrides: vec![], disable: DisableRules::default() };
+        let expander = Expander {
+            vendor_dir: lock.vendor_dir(),
+            lock,
+            overrides: vec![],
+            disable: DisableRules::default(),
+        };
         Project { _dir: dir, expander, registry }
     }
 

@@ -7,7 +7,7 @@
 use std::cell::RefCell;
 use std::collections::HashMap;
 use std::fs;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
 use crate::app::dependencies::resolve::{Catalog, Release};
 use crate::app::dependencies::version::Version;
@@ -21,19 +21,21 @@ use crate::infra::error::{Error, Result};
 /// A catalog for one resolution: what has been read is kept.
 pub struct Vendored<'a> {
     lock: &'a LockFile,
+    dir: &'a Path,
     disable: &'a DisableRules,
     matches: Matcher<'a>,
     read: RefCell<HashMap<(String, String), Vec<Entry>>>,
 }
 
 impl<'a> Vendored<'a> {
-    /// Entries that `disable` fits are as if they were not there.
+    /// `dir` is the vendor directory. Entries that `disable` fits are as if they were not there.
     pub fn new(
         lock: &'a LockFile,
+        dir: &'a Path,
         disable: &'a DisableRules,
         matches: Matcher<'a>,
     ) -> Vendored<'a> {
-        Vendored { lock, disable, matches, read: RefCell::default() }
+        Vendored { lock, dir, disable, matches, read: RefCell::default() }
     }
 
     /// The releases of `module` and where they are.
@@ -44,9 +46,8 @@ impl<'a> Vendored<'a> {
         }
         let pinned = self.lock.modules.iter().find(|pinned| pinned.name == module);
         let pinned = pinned.map(|module| module.version.as_str());
-        let vendor = self.lock.vendor_dir();
         let mut found: Vec<(String, PathBuf)> = Vec::new();
-        let plain = vendor.join(module);
+        let plain = self.dir.join(module);
         if plain.is_dir() {
             let version = pinned.map(str::to_owned).or_else(|| modules::manifest_version(&plain));
             found.push((version.unwrap_or_default(), plain.clone()));

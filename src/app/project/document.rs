@@ -12,13 +12,12 @@
 
 use std::cell::Cell;
 use std::collections::HashSet;
-use std::fmt;
 
 use saphyr_parser::{Event, Marker, Parser, Span};
-use serde::de::{DeserializeSeed, EnumAccess, Error as _, MapAccess, SeqAccess, VariantAccess};
-use serde::de::{IgnoredAny, Visitor};
+use serde::de::DeserializeSeed;
 
-use crate::infra::transcoder::{Map, Value};
+use crate::infra::transcoder::Value;
+use crate::infra::transcoder::tree::{DUPLICATE, Tree};
 
 /// Largest value a document may expand to, roughly in bytes; picked well above any real project.
 const EXPANDED_MAX: usize = 256 << 20;
@@ -67,7 +66,7 @@ pub enum Step {
 pub fn parse(text: &str, format: Format) -> Result<Value, SyntaxProblem> {
     let text = text.strip_prefix('\u{feff}').unwrap_or(text);
     let room = Cell::new(EXPANDED_MAX);
-    let seed = Seed { room: &room };
+    let seed = Tree::within(&room);
     match format {
         Format::Json => {
             let mut input = serde_json::Deserializer::from_str(text);
@@ -295,129 +294,6 @@ fn scalar_text<'a>(event: &'a Event<'_>) -> &'a str {
     match event {
         Event::Scalar(text, ..) => text,
         _ => "",
-    }
-}
-
-const DUPLICATE: &str = "duplicate key";
-
-/// Builds a [`Value`], paying for each node out of `room`.
-#[derive(Clone, Copy)]
-struct Seed<'a> {
-    room: &'a Cell<usize>,
-}
-
-impl Seed<'_> {
-    fn pay<E: serde::de::Error>(&self, len: usize) -> Result<(), E> {
-        match self.room.get().checked_sub(size_of::<Value>() + len) {
-            Some(left) => {
-                self.room.set(left);
-                Ok(())
-            }
-            None => Err(E::custom("document expands to too much data, check its aliases")),
-        }
-    }
-}
-
-impl<'de> DeserializeSeed<'de> for Seed<'_> {
-    type Value = Value;
-
-    fn deserialize<D: serde::Deserializer<'de>>(self, input: D) -> Result<Value, D::Error> {
-        self.pay(0)?;
-        input.deserialize_any(self)
-    }
-}
-
-impl<'de> Visitor<'de> for Seed<'_> {
-    type Value = Value;
-
-    fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str("plain data")
-    }
-
-    fn visit_unit<E>(self) -> Result<Value, E> {
-        Ok(Value::Nil)
-    }
-
-    fn visit_none<E>(self) -> Result<Value, E> {
-        Ok(Value::Nil)
-    }
-
-    fn visit_bool<E>(self, flag: bool) -> Result<Value, E> {
-        Ok(Value::Bool(flag))
-    }
-
-    fn visit_i64<E>(self, n: i64) -> Result<Value, E> {
-        Ok(Value::Int(n))
-    }
-
-    fn visit_u64<E>(self, n: u64) -> Result<Value, E> {
-        Ok(i64::try_from(n).map_or(Value::Float(n as f64), Value::Int))
-    }
-
-    fn visit_i128<E>(self, n: i128) -> Result<Value, E> {
-        Ok(i64::try_from(n).map_or(Value::Float(n as f64), Value::Int))
-    }
-
-    fn visit_u128<E>(self, n: u128) -> Result<Value, E> {
-        Ok(i64::try_from(n).map_or(Value::Float(n as f64), Value::Int))
-    }
-
-    fn visit_f64<E>(self, x: f64) -> Result<Value, E> {
-        Ok(Value::Float(x))
-    }
-
-    fn visit_str<E: serde::de::Error>(self, text: &str) -> Result<Value, E> {
-        self.pay(text.len())?;
-        Ok(Value::from(text))
-    }
-
-    fn visit_string<E: serde::de::Error>(self, text: String) -> Result<Value, E> {
-        self.pay(text.len())?;
-        Ok(Value::Str(text))
-    }
-
-    fn visit_seq<A: SeqAccess<'de>>(self, mut input: A) -> Result<Value, A::Error> {
-        let mut items = Vec::new();
-        while let Some(item) = input.next_element_seed(self)? {
-            items.push(item);
-        }
-        Ok(Value::List(items))
-    }
-
-    fn visit_map<A: MapAccess<'de>>(self, mut input: A) -> Result<Value, A::Error> {
-        let mut map = Map::new();
-        let mut merged = Value::Nil;
-        while let Some(key) = input.next_key::<String>()? {
-            self.pay(key.len())?;
-            let value = input.next_value_seed(self)?;
-            if key == "<<" {
-                merged = value;
-            } else if map.contains_key(&key) {
-                return Err(A::Error::custom(format!("{DUPLICATE} {key:?}")));
-            } else {
-                map.insert(key, value);
-            }
-        }
-        let sources = match merged {
-            Value::Nil => Vec::new(),
-            Value::List(sources) => sources,
-            source => vec![source],
-        };
-        for source in sources {
-            let Value::Map(source) = source else {
-                return Err(A::Error::custom("\"<<\" can only merge mappings"));
-            };
-            for (key, value) in source {
-                map.entry(key).or_insert(value);
-            }
-        }
-        Ok(Value::Map(map))
-    }
-
-    /// A tagged value, `!tag value`: the tag is dropped.
-    fn visit_enum<A: EnumAccess<'de>>(self, input: A) -> Result<Value, A::Error> {
-        let (IgnoredAny, content) = input.variant()?;
-        content.newtype_variant_seed(self)
     }
 }
 

@@ -35,6 +35,9 @@ use crate::infra::error::{Error, Result};
 pub use lock_file::LockFile;
 pub use problem::FileProblem;
 
+/// The file that each entry came from.
+pub type Origins = IndexMap<EntryId, PathBuf>;
+
 /// What a project holds.
 #[derive(Debug, Default)]
 pub struct Loaded {
@@ -47,7 +50,7 @@ pub struct Loaded {
     /// Modules that are not on disk, each with the reason.
     pub missing_modules: Vec<String>,
     /// The file that each entry came from.
-    pub origins: IndexMap<EntryId, PathBuf>,
+    pub origins: Origins,
 }
 
 impl Loaded {

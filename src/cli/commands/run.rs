@@ -3,6 +3,7 @@
 use std::io::IsTerminal;
 use std::path::Path;
 use std::sync::Arc;
+use std::sync::mpsc::{self, RecvTimeoutError};
 use std::time::{Duration, Instant};
 
 use crate::app::boot::System;
@@ -30,10 +31,14 @@ use crate::infra::error::{Error, Kind, Result};
 use crate::infra::logger::{Level, Logger, Mode, Settings};
 use crate::infra::memory;
 use crate::infra::transcoder::Value;
-use crate::services::terminal::{TerminalSession, exit_code};
+use crate::services::terminal::{self, TerminalSession, exit_code};
 
 /// How long a second signal waits for log lines on their way.
 const LAST_WORDS: Duration = Duration::from_millis(300);
+
+/// How long a shutdown may take beyond its timeout: threads for work that blocks get their second
+/// each.
+const GRACE: Duration = Duration::from_millis(2500);
 
 /// What to run besides the services.
 enum Target {
@@ -94,24 +99,31 @@ fn target(args: &RunArgs) -> Result<(Target, Vec<String>)> {
 
 impl Job {
     fn run(&self) -> Result<ExitCode> {
-        let entries = self.entries().inspect_err(|error| self.log_failure(error))?;
+        let (lock, entries) = self.entries().inspect_err(|error| self.log_failure(error))?;
         if matches!(&self.target, Target::Command(name) if name == "list") {
             list_commands(&entries);
             return Ok(ExitCode::Success);
         }
-        let options = options(&self.args, &self.configuration.config, &self.logger);
+        let overrides = &self.args.overrides.overrides;
+        let expander = entries::expander(lock, &self.configuration, overrides)
+            .inspect_err(|error| self.log_failure(error))?;
+        let options = Options {
+            expansion: Some(Arc::new(expander)),
+            ..options(&self.args, &self.configuration.config, &self.logger)
+        };
         let system = System::boot(options).inspect_err(|error| self.log_failure(error))?;
         let shutdown = Arc::new(Shutdown::default());
         let session = match self.start(&system, entries, &shutdown) {
             Ok(session) => session,
             Err(error) => {
                 self.log_failure(&error);
-                self.stop(system, None);
+                self.stop(system, None, || 1);
                 return Err(error);
             }
         };
         shutdown.wait();
-        self.stop(system, session);
+        let code = shutdown.clone();
+        self.stop(system, session, move || code.code());
         Ok(ExitCode::Process(shutdown.code().into()))
     }
 
@@ -123,6 +135,8 @@ impl Job {
         shutdown: &Arc<Shutdown>,
     ) -> Result<Option<Arc<TerminalSession>>> {
         install_signals(shutdown, &self.logger)?;
+        let exit = shutdown.clone();
+        system.on_exit(move |code| exit.request(code));
         system.load(entries)?;
         self.logger.info("runtime ready", []);
         let spec = match &self.target {
@@ -150,13 +164,13 @@ impl Job {
         }
         let host = exec::choose_host(system, spec.host.as_ref())?;
         let session = Arc::new(TerminalSession::stdio(self.program_args.clone()));
-        let (done, terminal) = (shutdown.clone(), Arc::downgrade(&session));
+        let (done, ending) = (shutdown.clone(), Arc::downgrade(&session));
         let mut hidden = hides_logs(system, &host).then(|| self.logger.hide());
         let on_end = Box::new(move |exit: &Exit| {
             drop(hidden.take());
             // Before anything is said: the terminal is the user's again.
-            if let Some(terminal) = terminal.upgrade() {
-                terminal.end();
+            if let Some(session) = ending.upgrade() {
+                session.end();
             }
             done.request(say(&exit.outcome));
         });
@@ -164,13 +178,20 @@ impl Job {
         Ok(Some(session))
     }
 
-    fn stop(&self, system: System, session: Option<Arc<TerminalSession>>) {
+    /// `code` is asked for the exit status if the stop takes too long.
+    fn stop(
+        &self,
+        system: System,
+        session: Option<Arc<TerminalSession>>,
+        code: impl Fn() -> i32 + Send + 'static,
+    ) {
         self.logger.info("shutting down", []);
         if let Some(session) = &session {
             session.close();
         }
         let timeout = nanos(&self.configuration.config, "shutdown.timeout")
             .unwrap_or(Duration::from_secs(30));
+        let _in_time = leave_after(timeout.saturating_add(GRACE), &self.logger, code);
         let mut said = false;
         system.shut_down(timeout, &mut |waiting| {
             if !said && std::io::stderr().is_terminal() && !waiting.is_empty() {
@@ -183,20 +204,23 @@ impl Job {
         self.logger.info("stopped", []);
     }
 
-    /// The entries of the project. Without a lock file there are none, unless one of them is wanted.
-    fn entries(&self) -> Result<Vec<Entry>> {
-        let lock = match LockFile::read(Path::new(FILE_NAME)) {
+    /// The lock file and the entries of the project. Without a lock file there are none, unless one of
+    /// them is wanted.
+    fn entries(&self) -> Result<(LockFile, Vec<Entry>)> {
+        let path = Path::new(FILE_NAME);
+        let lock = match LockFile::read(path) {
             Err(error)
                 if *error.kind() == Kind::NotFound && matches!(self.target, Target::Nothing) =>
             {
                 self.logger.info("no lock file found, starting with empty registry", []);
-                return Ok(Vec::new());
+                return Ok((LockFile::new(path), Vec::new()));
             }
             read => read?,
         };
         let overrides = &self.args.overrides.overrides;
         let began = Instant::now();
-        let prepared = entries::load(lock, &self.configuration, overrides, self.is_console)?;
+        let prepared =
+            entries::load(lock.clone(), &self.configuration, overrides, self.is_console)?;
         let fields = [
             ("entries", Value::Int(prepared.entries.len() as i64)),
             ("took", format!("{:.1?}", began.elapsed()).into()),
@@ -205,7 +229,7 @@ impl Job {
         for warning in &prepared.warnings {
             self.logger.warn(warning, []);
         }
-        Ok(prepared.entries)
+        Ok((lock, prepared.entries))
     }
 
     fn log_failure(&self, error: &Error) {
@@ -228,17 +252,42 @@ fn hides_logs(system: &System, host: &EntryId) -> bool {
     entry.and_then(|entry| entry.data.get("hide_logs").and_then(Value::as_bool)).unwrap_or(false)
 }
 
+/// Leaves the program after `limit`, unless what is returned has been dropped by then: something
+/// holds a worker, and would hold up the end.
+fn leave_after(
+    limit: Duration,
+    logger: &Logger,
+    code: impl Fn() -> i32 + Send + 'static,
+) -> mpsc::Sender<()> {
+    let (in_time, end) = mpsc::channel();
+    let logger = logger.clone();
+    let watch = move || {
+        if end.recv_timeout(limit) == Err(RecvTimeoutError::Timeout) {
+            logger.warn("shutdown timeout, busy threads are left behind", []);
+            leave(&logger, code());
+        }
+    };
+    // Without a thread to give, the end takes as long as it takes.
+    let _ = std::thread::Builder::new().name("wippy-deadline".to_owned()).spawn(watch);
+    in_time
+}
+
+/// At once, with the terminal restored and the log written.
+fn leave(logger: &Logger, code: i32) -> ! {
+    restore_terminal();
+    logger.flush_for(LAST_WORDS);
+    std::process::exit(code)
+}
+
 /// First signal: graceful. Second: at once, with the terminal restored and the log written.
 fn install_signals(shutdown: &Arc<Shutdown>, logger: &Logger) -> Result<()> {
     let (shutdown, logger) = (shutdown.clone(), logger.clone());
     signal::install(move |signal| {
         if signal == Signal::Resize {
-            return;
+            return terminal::resized();
         }
         if let OnSignal::LeaveNow(code) = shutdown.signal() {
-            restore_terminal();
-            logger.flush_for(LAST_WORDS);
-            std::process::exit(code);
+            leave(&logger, code);
         }
     })
     .map_err(|error| Error::internal(format!("install signal handlers: {error}")))
@@ -301,6 +350,7 @@ fn options(args: &RunArgs, config: &Config, logger: &Logger) -> Options {
         logger: logger.clone(),
         clock: Clock::real(),
         config: Arc::new(config.clone()),
+        expansion: None,
     }
 }
 

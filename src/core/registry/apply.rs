@@ -13,13 +13,14 @@
 //! The state is a private copy until the caller publishes it, so readers see nothing of this.
 
 use std::sync::Arc;
+use std::time::{Duration, Instant};
 
 use rustc_hash::FxHashMap;
 
 use crate::core::registry::changeset::{Change, Operation};
 use crate::core::registry::entry::Entry;
 use crate::core::registry::id::EntryId;
-use crate::core::registry::listener::{Event, Listeners, Publisher, Route};
+use crate::core::registry::listener::{Event, Listener, Listeners, Publisher, Route};
 use crate::core::registry::order;
 use crate::core::registry::state::State;
 use crate::infra::error::{Error, Kind, Result};
@@ -31,6 +32,8 @@ pub(super) struct Parties {
     pub(super) publisher: Option<Arc<dyn Publisher>>,
     /// Number of the transaction, for its events.
     pub(super) number: u64,
+    /// How long a listener may take to answer.
+    pub(super) event_wait_timeout: Duration,
 }
 
 /// Why a transaction came to nothing.
@@ -44,6 +47,11 @@ pub(super) struct Failure {
 }
 
 impl Failure {
+    /// Before anything was put to a listener.
+    pub(super) fn early(stage: &'static str, cause: Error) -> Failure {
+        Failure { stage, cause, rollback: Vec::new() }
+    }
+
     /// `INTERNAL`, the stage as message, the cause as cause; details are those of the cause, with
     /// `cause` and, if taking back failed too, `rollback_error`.
     pub(super) fn into_error(self) -> Error {
@@ -188,11 +196,17 @@ impl Transaction<'_> {
         let route = self.route(entry)?;
         self.publish_entry(change.kind(), entry, || Value::from(&**entry));
         if let Some(listener) = &route.listener {
-            let answer = match change {
-                Change::Create(entry) => listener.add(entry),
-                Change::Update { old, new } => listener.update(old, new),
-                Change::Delete(entry) => listener.delete(entry),
-            };
+            let (answer, late) = self.timed(|| tell(&**listener, change));
+            let answer = answer.and_then(|()| match late {
+                None => Ok(()),
+                Some(timeout) => {
+                    // It will not be among the changes taken back, since it was not accepted. What
+                    // the listener says to this changes nothing.
+                    let _ = tell(&**listener, &change.inverse());
+                    let (id, kind) = (&entry.id, &entry.kind);
+                    Err(too_late(timeout, &format!("entry {id} (kind: {kind})")))
+                }
+            });
             if let Err(error) = answer {
                 let data = || Value::Error(Box::new(error.clone()));
                 self.publish_entry("entry.reject", entry, data);
@@ -215,7 +229,9 @@ impl Transaction<'_> {
         self.publish(KIND, KIND, Value::Nil);
         let listeners = self.parties.listeners.listeners();
         for (n_begun, listener) in listeners.iter().enumerate() {
-            if let Err(error) = listener.begin() {
+            let (answer, late) = self.timed(|| listener.begin());
+            let n_begun = n_begun + usize::from(answer.is_ok());
+            if let Err(error) = in_time(answer, late, KIND) {
                 self.publish("registry.reject", KIND, Value::Error(Box::new(error.clone())));
                 self.publish("registry.discard", "registry.discard", Value::Nil);
                 listeners[..n_begun].iter().for_each(|begun| begun.discard());
@@ -231,7 +247,8 @@ impl Transaction<'_> {
         const KIND: &str = "registry.commit";
         self.publish(KIND, KIND, Value::Nil);
         for listener in self.parties.listeners.listeners() {
-            if let Err(error) = listener.commit() {
+            let (answer, late) = self.timed(|| listener.commit());
+            if let Err(error) = in_time(answer, late, KIND) {
                 self.publish("registry.reject", KIND, Value::Error(Box::new(error.clone())));
                 return Err(error);
             }
@@ -255,6 +272,14 @@ impl Transaction<'_> {
         failures
     }
 
+    /// An answer, and the limit if it came too late.
+    fn timed(&self, ask: impl FnOnce() -> Result<()>) -> (Result<()>, Option<Duration>) {
+        let began = Instant::now();
+        let answer = ask();
+        let timeout = self.parties.event_wait_timeout;
+        (answer, (began.elapsed() > timeout).then_some(timeout))
+    }
+
     fn observe(&self, event: &Event<'_>) {
         self.parties.listeners.observers().iter().for_each(|observer| observer.observe(event));
     }
@@ -276,6 +301,24 @@ impl Transaction<'_> {
             publisher.publish(kind, &entry.id.to_string(), data());
         }
     }
+}
+
+fn tell(listener: &dyn Listener, change: &Change) -> Result<()> {
+    match change {
+        Change::Create(entry) => listener.add(entry),
+        Change::Update { old, new } => listener.update(old, new),
+        Change::Delete(entry) => listener.delete(entry),
+    }
+}
+
+/// An answer to `phase`; a yes that comes too late is a no.
+fn in_time(answer: Result<()>, late: Option<Duration>, phase: &str) -> Result<()> {
+    answer.and_then(|()| late.map_or(Ok(()), |timeout| Err(too_late(timeout, phase))))
+}
+
+fn too_late(timeout: Duration, what: &str) -> Error {
+    let text = format!("event handler timeout after {timeout:?} for {what}");
+    Error::new(Kind::Timeout, text).with_retryable(Some(true))
 }
 
 fn failed_for(id: &EntryId, cause: Error) -> Error {

@@ -3,16 +3,20 @@
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
+use std::time::Duration;
 
 use parking_lot::RwLock;
+use rustc_hash::FxHashSet;
 
+use crate::core::expansion::Expansion;
 use crate::core::registry::apply::{self, Failure, Parties};
 use crate::core::registry::changeset::{Change, Changeset, Operation};
 use crate::core::registry::entry::Entry;
 use crate::core::registry::history::{History, MemoryHistory, version_not_found};
 use crate::core::registry::id::EntryId;
-use crate::core::registry::listener::{Listener, Listeners, Observer, Publisher};
+use crate::core::registry::listener::{Event, Listener, Listeners, Observer, Publisher};
 use crate::core::registry::query::Query;
+use crate::core::registry::replay::{Replay, ask, delta};
 use crate::core::registry::snapshot::Snapshot;
 use crate::core::registry::squash::squash;
 use crate::core::registry::state::State;
@@ -25,18 +29,25 @@ pub struct Settings {
     /// None: versions are counted and not kept; nothing can be looked up or gone back to.
     pub history: Option<Arc<dyn History>>,
     pub publisher: Option<Arc<dyn Publisher>>,
+    /// Asked what follows from a changeset. What it adds is applied with it and not kept in the
+    /// history: going back and booting compute it anew. None: nothing follows.
+    pub expansion: Option<Arc<dyn Expansion>>,
     /// Kinds stored without asking any listener.
     pub internal_kinds: Vec<String>,
+    /// How long a listener may take to answer.
+    pub event_wait_timeout: Duration,
 }
 
 impl Default for Settings {
-    /// History in memory, no publisher, the usual internal kinds.
+    /// History in memory, no publisher, no expansion, the usual internal kinds, 30 seconds.
     fn default() -> Settings {
         let internal = ["registry.entry", "ns.requirement", "ns.dependency", "ns.definition"];
         Settings {
             history: Some(Arc::new(MemoryHistory::new())),
             publisher: None,
+            expansion: None,
             internal_kinds: internal.map(str::to_owned).to_vec(),
+            event_wait_timeout: Duration::from_secs(30),
         }
     }
 }
@@ -45,8 +56,10 @@ impl Default for Settings {
 pub struct Registry {
     history: Option<Arc<dyn History>>,
     publisher: Option<Arc<dyn Publisher>>,
+    expansion: Option<Arc<dyn Expansion>>,
     /// Replaced whole when somebody registers. Leaf lock.
     listeners: RwLock<Arc<Listeners>>,
+    event_wait_timeout: Duration,
     turn: Turn,
     /// Written by the thread that has the turn. Leaf lock, held for a copy or a swap.
     visible: RwLock<Visible>,
@@ -72,7 +85,9 @@ impl Registry {
         Registry {
             history: settings.history,
             publisher: settings.publisher,
+            expansion: settings.expansion,
             listeners: RwLock::new(Arc::new(Listeners::new(settings.internal_kinds))),
+            event_wait_timeout: settings.event_wait_timeout,
             turn: Turn::default(),
             visible: RwLock::new(visible),
             n_transactions: AtomicU64::new(0),
@@ -96,39 +111,40 @@ impl Registry {
     ///
     /// Returns the ids defined more than once; of these the last definition is used. The error is
     /// that of the entry at fault: `operation failed for entry ns:name: <cause>`, or `unresolved
-    /// dependencies after retry: <ids>: <first cause>`. It leaves the registry as it was.
+    /// dependencies after retry: <ids>: <first cause>`; or it is that of the history, or `INTERNAL`
+    /// "failed to expand changeset". It leaves the registry as it was.
     pub fn load(&self, baseline: Vec<Entry>) -> Result<Vec<EntryId>> {
         let _turn = self.turn.wait()?;
         if self.visible.read().baseline.is_some() {
             return Err(Error::invalid("registry is already loaded"));
         }
-        let mut files = State::default();
-        let mut duplicates = Vec::new();
-        for entry in baseline {
-            if let Some(earlier) = files.set(entry.into()) {
-                duplicates.push(earlier.id.clone());
-            }
-        }
-        duplicates.sort();
+        let baseline = baseline.into_iter().map(Arc::new).collect();
+        let (files, replaced) = State::from_entries(baseline);
+        let mut duplicates: Vec<EntryId> = replaced.iter().map(|entry| entry.id.clone()).collect();
         duplicates.dedup();
         let (versions, head) = self.read_history()?;
-        let wanted = self.state_after(files.clone(), versions.line(head.id))?;
+        let replay =
+            self.replay(self.expansion.as_deref(), files.clone(), versions.line(head.id))?;
+        let wanted = replay.finish().map_err(Failure::into_error)?;
         let operations = wanted.iter().cloned().map(Operation::Create).collect();
         let state = self
             .transact(State::default(), operations, |_| Ok(()))
             .map_err(|failure| failure.cause)?;
         let snapshot = Arc::new(Snapshot { state, version: head });
         *self.visible.write() = Visible { snapshot, versions, baseline: Some(files) };
+        self.tell_visible();
         Ok(duplicates)
     }
 
     /// Applies `changes` as a new version, a child of the current one. Waits for applies of other
     /// threads, and for the listeners.
     ///
-    /// Errors: `INVALID` without changes, before the load, or from inside a listener; else
-    /// `INTERNAL` "apply changes" or "save new version" with the reason as cause, and nothing has
-    /// changed. The causes: `CONFLICT` an id to create exists, `NOT_FOUND` something needed does
-    /// not exist, `INVALID` another kind, or one unknown, or what the listener says.
+    /// Errors: `INVALID` without changes, before the load, or from inside a listener; `UNAVAILABLE`
+    /// once closed; else `INTERNAL` "failed to expand changeset", "apply changes" or "save new version"
+    /// with the reason as cause, and nothing has changed. The causes: `CONFLICT` an id to create exists,
+    /// modules do not fit together, or another program has saved a version; `NOT_FOUND` something
+    /// needed does not exist; `INVALID` another kind, or one unknown; `UNAVAILABLE` the history cannot
+    /// be written; `TIMEOUT` a listener is late; or what the listener says.
     pub fn apply(&self, changes: Changeset) -> Result<Version> {
         if changes.is_empty() {
             return Err(Error::invalid("no changes to apply"));
@@ -140,16 +156,23 @@ impl Registry {
             (visible.snapshot.clone(), visible.versions.next_id())
         };
         let version = Version { id, parent: Some(current.version.id) };
-        let save = |changes: &[Change]| match &self.history {
-            Some(history) => history.save(version, changes),
-            None => Ok(()),
+        let (operations, added) =
+            self.expand(&current, changes.into_operations()).map_err(Failure::into_error)?;
+        let save = |changes: &[Change]| {
+            let Some(history) = &self.history else { return Ok(()) };
+            if added.is_empty() {
+                return history.save(version, changes);
+            }
+            let own = changes.iter().filter(|change| !added.contains(&change.entry().id));
+            history.save(version, &own.cloned().collect::<Vec<_>>())
         };
-        let state = self
-            .transact(current.state.clone(), changes.into_operations(), save)
-            .map_err(Failure::into_error)?;
+        let state =
+            self.transact(current.state.clone(), operations, save).map_err(Failure::into_error)?;
         let mut visible = self.visible.write();
         visible.versions.add(version);
         visible.snapshot = Arc::new(Snapshot { state, version });
+        drop(visible);
+        self.tell_visible();
         Ok(version)
     }
 
@@ -160,15 +183,15 @@ impl Registry {
     pub fn apply_version(&self, id: VersionId) -> Result<()> {
         let _turn = self.turn.wait()?;
         self.check_loaded()?;
-        let (current, target, path) = {
+        let (current, files, target, path, line) = {
             let visible = self.visible.read();
             let current = visible.snapshot.clone();
             if current.version.id == id {
                 return Ok(());
             }
-            let target = visible.versions.get(id);
+            let files = visible.baseline.clone().unwrap_or_default();
             let path = visible.versions.path(current.version.id, id);
-            (current, target, path)
+            (current, files, visible.versions.get(id), path, visible.versions.line(id))
         };
         let Some(history) = &self.history else {
             return Err(Error::unavailable("version rollback not supported without a history"));
@@ -179,11 +202,33 @@ impl Registry {
         const FAILED: &str = "failed to apply version changes";
         let changes = changes_along(&**history, &path)
             .map_err(|cause| Error::internal(FAILED).with_source(cause))?;
+        let operations = match &self.expansion {
+            // Entries that follow change too, and of them the history knows nothing.
+            Some(expansion) if changes.iter().any(|change| expansion.concerns(change)) => {
+                let replay = self.replay(Some(&**expansion), files, line);
+                let replay = replay.map_err(|cause| Error::internal(FAILED).with_source(cause))?;
+                let wanted = replay.finish().map_err(|failure| failure.wrap(FAILED))?;
+                delta(&current.state, &wanted)
+            }
+            _ => squash(changes),
+        };
         let state = self
-            .transact(current.state.clone(), squash(changes), |_| history.set_head(id))
+            .transact(current.state.clone(), operations, |_| history.set_head(id))
             .map_err(|failure| failure.wrap(FAILED))?;
         self.visible.write().snapshot = Arc::new(Snapshot { state, version });
+        self.tell_visible();
         Ok(())
+    }
+
+    /// Ends the changes: those under way are waited for, those that wait for their turn and all
+    /// later ones are `UNAVAILABLE`. Then gives up the files of the history. Reading goes on, except
+    /// of old versions in a file.
+    ///
+    /// `TIMEOUT` if a change takes longer than `patience`; its files stay open then, so that it can
+    /// still be saved. A second call may find it done.
+    pub fn close(&self, patience: Duration) -> Result<()> {
+        self.turn.close(patience)?;
+        self.history.as_ref().map_or(Ok(()), |history| history.close())
     }
 
     /// The entries now. Copies a pointer.
@@ -204,7 +249,7 @@ impl Registry {
             (visible.versions.get(id), visible.versions.line(id), files)
         };
         let version = version.ok_or_else(version_not_found)?;
-        let state = self.state_after(files, line)?;
+        let state = self.replay(None, files, line)?.finish().map_err(Failure::into_error)?;
         Ok(Arc::new(Snapshot { state, version }))
     }
 
@@ -246,6 +291,27 @@ impl Registry {
         Ok(self.visible.read().versions.newest_child(of.id))
     }
 
+    /// The operations with what follows from them, and the ids of that.
+    fn expand(
+        &self,
+        before: &Snapshot,
+        mut operations: Vec<Operation>,
+    ) -> Result<(Vec<Operation>, FxHashSet<EntryId>), Failure> {
+        let Some(expansion) = &self.expansion else {
+            return Ok((operations, FxHashSet::default()));
+        };
+        let added = ask(&**expansion, before, &operations)?;
+        let ids = added.iter().map(|operation| operation.id().clone()).collect();
+        operations.extend(added);
+        Ok((operations, ids))
+    }
+
+    /// The last thing of a change, within its turn.
+    fn tell_visible(&self) {
+        let listeners = self.listeners.read().clone();
+        listeners.observers().iter().for_each(|observer| observer.observe(&Event::Visible));
+    }
+
     fn transact(
         &self,
         state: State,
@@ -256,6 +322,7 @@ impl Registry {
             listeners: self.listeners.read().clone(),
             publisher: self.publisher.clone(),
             number: self.n_transactions.fetch_add(1, Ordering::Relaxed) + 1,
+            event_wait_timeout: self.event_wait_timeout,
         };
         apply::run(&parties, state, operations, save)
     }
@@ -269,15 +336,21 @@ impl Registry {
         Ok((versions, head))
     }
 
-    /// `state` with what the versions of `line` changed laid over it.
-    fn state_after(&self, mut state: State, line: Option<Vec<VersionId>>) -> Result<State> {
+    /// Reads what the versions of `line` changed, laid over `files`.
+    fn replay<'a>(
+        &self,
+        expansion: Option<&'a dyn Expansion>,
+        files: State,
+        line: Option<Vec<VersionId>>,
+    ) -> Result<Replay<'a>> {
         let line = line.ok_or_else(version_not_found)?;
+        let mut replay = Replay::new(expansion, files);
         if let Some(history) = &self.history {
             for id in line {
-                history.changes(id)?.iter().for_each(|change| state.overlay(change));
+                history.changes(id)?.iter().for_each(|change| replay.overlay(change));
             }
         }
-        Ok(state)
+        Ok(replay)
     }
 
     fn check_loaded(&self) -> Result<()> {

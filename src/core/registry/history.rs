@@ -29,6 +29,12 @@ pub trait History: Send + Sync {
 
     /// Makes a version the head that is stored already. Unknown: `NOT_FOUND`.
     fn set_head(&self, id: VersionId) -> Result<()>;
+
+    /// Gives up files; everything after that is `UNAVAILABLE`. A store without files stays as it
+    /// is.
+    fn close(&self) -> Result<()> {
+        Ok(())
+    }
 }
 
 pub(super) fn version_not_found() -> Error {

@@ -42,11 +42,6 @@ impl EntryId {
         &self.name
     }
 
-    /// Both parts, shared: what the maps of the registry use as keys.
-    pub(super) fn parts(&self) -> (&Arc<str>, &Arc<str>) {
-        (&self.ns, &self.name)
-    }
-
     /// Both parts are there.
     pub fn is_complete(&self) -> bool {
         !self.ns.is_empty() && !self.name.is_empty()

@@ -7,10 +7,12 @@
 //! | [`Publisher`] | everything as events of system `registry`, before the listener is asked | no |
 //!
 //! All are called on the thread that applies, one call at a time, and the apply waits for them.
-//! There is no time limit: a direct call cannot be given up, so a listener that has to wait for
-//! something brings its own limit and returns `TIMEOUT`. A listener must not change the registry;
-//! it may read it and sees the state before the apply. One that panics unwinds through the apply:
-//! readers keep the old state, the next apply may go, and nothing is taken back.
+//! Who answers later than [`Settings::event_wait_timeout`](super::Settings) has refused: what it did
+//! is taken back, and the apply fails with `TIMEOUT`. A call that never returns cannot be given up and
+//! holds all later changes: a listener that has to wait for something brings its own limit and
+//! returns `TIMEOUT`. A listener must not change the registry; it may read it and sees the state
+//! before the apply. One that panics unwinds through the apply: readers keep the old state, the next
+//! apply may go, and nothing is taken back.
 
 use std::sync::Arc;
 
@@ -58,10 +60,16 @@ pub trait Observer: Send + Sync {
 pub enum Event<'a> {
     Begin,
     Create(&'a Entry),
-    Update { old: &'a Entry, new: &'a Entry },
+    Update {
+        old: &'a Entry,
+        new: &'a Entry,
+    },
     Delete(&'a Entry),
     Commit,
     Discard,
+    /// Comes after `Commit`, once the changes are saved: from now on readers see them. The next
+    /// change waits until all observers have heard of it.
+    Visible,
 }
 
 /// The way out to the event bus, system `registry`.
@@ -79,10 +87,31 @@ pub trait Publisher: Send + Sync {
 /// Everybody who registered, in that order.
 #[derive(Clone, Default)]
 pub(super) struct Listeners {
-    listeners: Vec<(String, Arc<dyn Listener>)>,
-    observers: Vec<(String, Arc<dyn Observer>)>,
+    listeners: Vec<Registered<dyn Listener>>,
+    observers: Vec<Registered<dyn Observer>>,
     /// Kinds that are stored and told to observers, and need no listener.
     internal_kinds: Arc<[String]>,
+}
+
+/// Who, and for which kinds; the text of the pattern is for messages.
+struct Registered<T: ?Sized> {
+    text: String,
+    pattern: Pattern,
+    one: Arc<T>,
+}
+
+impl<T: ?Sized> Registered<T> {
+    fn new(text: &str, one: Arc<T>) -> Registered<T> {
+        Registered { text: text.to_owned(), pattern: Pattern::parse(text), one }
+    }
+}
+
+/// Not derived: that would ask for `T: Clone`.
+impl<T: ?Sized> Clone for Registered<T> {
+    fn clone(&self) -> Registered<T> {
+        let (text, pattern) = (self.text.clone(), self.pattern.clone());
+        Registered { text, pattern, one: self.one.clone() }
+    }
 }
 
 /// Where the operations on one kind go.
@@ -99,11 +128,11 @@ impl Listeners {
     }
 
     pub(super) fn add_listener(&mut self, pattern: &str, listener: Arc<dyn Listener>) {
-        self.listeners.push((pattern.to_owned(), listener));
+        self.listeners.push(Registered::new(pattern, listener));
     }
 
     pub(super) fn add_observer(&mut self, pattern: &str, observer: Arc<dyn Observer>) {
-        self.observers.push((pattern.to_owned(), observer));
+        self.observers.push(Registered::new(pattern, observer));
     }
 
     /// Each listener once, however many patterns it has.
@@ -143,7 +172,7 @@ impl Listeners {
 
     /// The known kind that `kind` is a slip of the pen of.
     fn nearest_kind(&self, kind: &str) -> Option<String> {
-        let patterns = self.listeners.iter().map(|(pattern, _)| pattern);
+        let patterns = self.listeners.iter().map(|listener| &listener.text);
         let mut known: Vec<String> = patterns
             .chain(self.internal_kinds.iter())
             .flat_map(|pattern| kinds_of(pattern))
@@ -154,18 +183,17 @@ impl Listeners {
 }
 
 /// Those whose pattern matches, each once.
-fn matching<T: ?Sized>(registered: &[(String, Arc<T>)], kind: &str) -> Vec<Arc<T>> {
-    let matching = registered.iter().filter(|(pattern, _)| kind_matches(pattern, kind));
-    distinct(matching)
+fn matching<T: ?Sized>(registered: &[Registered<T>], kind: &str) -> Vec<Arc<T>> {
+    distinct(registered.iter().filter(|one| one.pattern.matches(kind)))
 }
 
 fn distinct<'a, T: ?Sized + 'a>(
-    registered: impl IntoIterator<Item = &'a (String, Arc<T>)>,
+    registered: impl IntoIterator<Item = &'a Registered<T>>,
 ) -> Vec<Arc<T>> {
     let mut found: Vec<Arc<T>> = Vec::new();
-    for (_, one) in registered {
-        if !found.iter().any(|other| Arc::ptr_eq(other, one)) {
-            found.push(one.clone());
+    for registered in registered {
+        if !found.iter().any(|other| Arc::ptr_eq(other, &registered.one)) {
+            found.push(registered.one.clone());
         }
     }
     found
@@ -189,10 +217,6 @@ fn kinds_of(pattern: &str) -> Vec<String> {
     kinds
 }
 
-fn kind_matches(pattern: &str, kind: &str) -> bool {
-    Pattern::parse(pattern).matches(kind)
-}
-
 fn alternatives(segment: &str) -> impl Iterator<Item = &str> {
     let inner = segment.strip_prefix('(').and_then(|rest| rest.strip_suffix(')'));
     let (list, separator) = match inner {
@@ -205,28 +229,6 @@ fn alternatives(segment: &str) -> impl Iterator<Item = &str> {
 #[cfg(test)]
 mod tests {
     use super::*;
-
-    #[track_caller]
-    fn check(pattern: &str, yes: &[&str], no: &[&str]) {
-        for kind in yes {
-            assert!(kind_matches(pattern, kind), "{pattern} matches {kind}");
-        }
-        for kind in no {
-            assert!(!kind_matches(pattern, kind), "{pattern} does not match {kind}");
-        }
-    }
-
-    #[test]
-    fn patterns() {
-        check("process.lua", &["process.lua"], &["process", "process.lua.bc", "process.wasm"]);
-        check("*", &["a"], &["", "a.b"]);
-        check("**", &["", "a", "a.b.c"], &[]);
-        check("a.*", &["a.b"], &["a", "a.b.c"]);
-        check("a.**", &["a", "a.b", "a.b.c"], &["b"]);
-        check("**.lua", &["lua", "a.lua", "a.b.lua"], &["a.lua.bc"]);
-        check("(a|b).c", &["a.c", "b.c"], &["c.c", "(a|b).c"]);
-        check("foo*", &["foo*"], &["foobar"]);
-    }
 
     struct Deaf;
 

@@ -13,6 +13,7 @@
 //! | `listener` | who is asked and who is told |
 //! | `state`, `snapshot`, `query` | what readers see and how they search |
 //! | `version`, `history`, `squash` | versions, where they are kept, going back; deltas |
+//! | `sqlite`, `stored` | versions in a file, and the form they have there |
 //! | `turn` | one writer at a time |
 //! | `decode` | reading an entry's data with errors that name the field |
 //!
@@ -25,8 +26,8 @@
 //!    together, after the last listener agreed and the history was written.
 //! 4. A version is never overwritten: ids only grow, also after going back.
 //!
-//! Left out: stores on disk (the trait [`History`] is the seam), and the expansion of module
-//! dependencies, which will add operations before the sorting.
+//! Left out: what follows from a changed dependency on a module. The layer that reads modules says
+//! so, see [`Expansion`](crate::core::expansion::Expansion).
 
 mod apply;
 pub mod changeset;
@@ -36,13 +37,18 @@ mod facade;
 mod graph;
 pub mod history;
 pub mod id;
+#[cfg(test)]
+mod limits_tests;
 pub mod listener;
 mod order;
 pub mod query;
 mod references;
+mod replay;
 pub mod snapshot;
+pub mod sqlite;
 mod squash;
 mod state;
+mod stored;
 #[cfg(test)]
 mod testing;
 #[cfg(test)]
@@ -59,5 +65,6 @@ pub use id::EntryId;
 pub use listener::{Event, Listener, Observer, Publisher};
 pub use query::{Ignored, Query};
 pub use snapshot::Snapshot;
+pub use sqlite::SqliteHistory;
 pub use squash::build_delta;
 pub use version::{Version, VersionId};

@@ -17,6 +17,7 @@ use std::fmt;
 use regex::Regex;
 
 use crate::core::registry::entry::{Entry, same_value};
+use crate::core::registry::id::EntryId;
 use crate::infra::transcoder::{Map, Value};
 
 /// A query ready to be asked any number of times. Without conditions it matches every entry.
@@ -44,7 +45,7 @@ enum Condition {
     Meta(String, Test),
 }
 
-#[derive(Clone, Copy, Debug)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Field {
     Kind,
     Name,
@@ -85,6 +86,23 @@ impl Query {
 
     pub fn matches(&self, entry: &Entry) -> bool {
         self.conditions.iter().all(|condition| condition.holds(entry))
+    }
+
+    /// The one namespace that an entry must be in, if the query says so.
+    pub(super) fn namespace(&self) -> Option<&str> {
+        self.exactly(Field::Ns)
+    }
+
+    /// The one id that an entry must have, if the query says so.
+    pub(super) fn id(&self) -> Option<EntryId> {
+        self.exactly(Field::Id).map(EntryId::parse)
+    }
+
+    fn exactly(&self, field: Field) -> Option<&str> {
+        self.conditions.iter().find_map(|condition| match condition {
+            Condition::Field(its, Glob { head, tail: None }) if *its == field => Some(&**head),
+            _ => None,
+        })
     }
 
     fn add(&mut self, key: &str, value: &Value, ignored: &mut Vec<Ignored>) {

@@ -399,7 +399,7 @@ impl Observer for Mirror {
                 state.set(Arc::new((*new).clone()));
             }
             Event::Delete(old) => state.remove(&old.id),
-            Event::Begin | Event::Commit | Event::Discard => (),
+            Event::Begin | Event::Commit | Event::Discard | Event::Visible => (),
         }
     }
 }
@@ -415,6 +415,29 @@ fn what_an_observer_is_told_adds_up_to_the_state() {
     changes.delete(id("a:x")).delete(id("a:note"));
     world.registry.apply(changes).unwrap_err();
     assert_eq!(*mirror.0.lock(), world.registry.snapshot().state);
+}
+
+/// What readers see each time they are said to.
+struct Sightings(Mutex<Vec<usize>>, Weak<Registry>);
+
+impl Observer for Sightings {
+    fn observe(&self, event: &Event<'_>) {
+        if *event == Event::Visible {
+            self.0.lock().push(self.1.upgrade().unwrap().snapshot().len());
+        }
+    }
+}
+
+#[test]
+fn observers_hear_when_readers_see_a_change() {
+    let world = unloaded(Settings::default());
+    let sightings = Arc::new(Sightings(Mutex::default(), Arc::downgrade(&world.registry)));
+    world.registry.register_observer("**", sightings.clone());
+    world.registry.load(vec![entry("a:x", "k")]).unwrap();
+    let version = world.registry.apply(creates([entry("a:y", "k"), entry("a:z", "k")])).unwrap();
+    world.registry.apply(creates([with_data("a:u", "refuse")])).unwrap_err();
+    world.registry.apply_version(version.parent.unwrap()).unwrap();
+    assert_eq!(*sightings.0.lock(), [1, 3, 1]);
 }
 
 // Threads.

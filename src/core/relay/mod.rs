@@ -11,14 +11,20 @@
 //! suspended until its package has moved into the lane; a sender that is no process gets its
 //! package back as busy. Nothing is dropped.
 
+pub mod attach;
 pub mod mailbox;
 pub mod node;
 pub mod package;
+pub mod peers;
+#[cfg(test)]
+mod route_tests;
 pub mod router;
 #[cfg(test)]
 mod tests;
 
+pub use attach::{Attachment, Sinks};
 pub use mailbox::{Mailbox, Posted, Ticket};
 pub use node::Node;
 pub use package::{Body, Exit, Outcome, Package, Refusal, Refused};
+pub use peers::Peers;
 pub use router::{Route, Router};

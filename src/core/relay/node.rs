@@ -6,8 +6,9 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use parking_lot::RwLock;
 use rustc_hash::FxHashMap;
 
-use crate::core::pid::{HostId, NodeId};
+use crate::core::pid::{HostId, NodeId, Pid};
 use crate::core::process::ProcessTable;
+use crate::core::relay::attach::{Attachment, Sinks};
 use crate::core::relay::package::{Package, Refusal, Refused};
 use crate::core::scheduler::Handle;
 use crate::infra::error::{Error, Kind, Result};
@@ -24,6 +25,8 @@ pub enum Host {
     /// Its PIDs are in the process table.
     Processes,
     Sink(Arc<dyn Sink>),
+    /// Its PIDs have sinks of their own: see [`Node::attach`].
+    Sinks(Sinks),
 }
 
 /// Delivery within this node.
@@ -67,6 +70,18 @@ impl Node {
         self.hosts.write().remove(&id);
     }
 
+    /// Gives `pid` a sink, on a host whose PIDs have some, until what is returned is dropped.
+    ///
+    /// # Errors
+    /// `NOT_FOUND` no such host, `INVALID` a host of another kind, `ALREADY_EXISTS` the PID has one.
+    pub fn attach(&self, pid: Pid, sink: Arc<dyn Sink>) -> Result<Attachment> {
+        match self.hosts.read().get(&pid.host()) {
+            Some(Host::Sinks(sinks)) => sinks.attach(pid, sink),
+            Some(_) => Err(Error::invalid("host does not support attaching")),
+            None => Err(Refusal::NoHost.into()),
+        }
+    }
+
     /// After this, every send fails.
     pub fn close(&self) {
         self.closed.store(true, Ordering::Release);
@@ -88,6 +103,7 @@ impl Node {
                 match host {
                     Some(Host::Processes) => Err(refused),
                     Some(Host::Sink(sink)) => sink.deliver(refused.package),
+                    Some(Host::Sinks(sinks)) => sinks.deliver(refused.package),
                     None => Err(Refused { reason: Refusal::NoHost, ..refused }),
                 }
             }

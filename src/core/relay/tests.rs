@@ -73,7 +73,7 @@ impl Machine {
     fn add(&self, pid: Pid, incoming_max: usize, vm: impl Vm + 'static) -> Arc<VmCell> {
         let cell = VmCell::new(incoming_max);
         cell.install(Box::new(vm), Box::new(NoInterrupt));
-        self.table.insert(Control::new(pid, cell.clone()));
+        assert!(self.table.insert(Control::new(pid, cell.clone())));
         cell
     }
 

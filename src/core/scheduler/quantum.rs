@@ -57,7 +57,7 @@ pub(crate) fn main(shared: &Shared) {
     while !is_over(shared) {
         std::thread::sleep(shared.options.tick);
         ticks = ticks.wrapping_add(1);
-        if ticks % MEMORY_TICKS == 0 {
+        if ticks.is_multiple_of(MEMORY_TICKS) {
             memory::look();
         }
         if look(shared, &mut seen) {

@@ -10,6 +10,8 @@
 //! - Stopping overtakes the queue: what is still in it is dropped, and whoever waits in it is told that
 //!   the bus is closed.
 //! - A callback that panics loses its subscription; the others do not notice.
+//! - [`EventBus::serve`] is for the runtime's own parts that take requests by event: they get theirs,
+//!   and do not count as listeners, so that events nobody else wants need not be made for them.
 //!
 //! Both `subscribe` and `unsubscribe` wait for the dispatcher, so a callback may call neither; it ends
 //! its own subscription with [`Cancel`].
@@ -20,7 +22,7 @@ use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::thread::{JoinHandle, ThreadId};
 
 use crossbeam_channel::{Receiver, Sender, bounded, unbounded};
-use parking_lot::Mutex;
+use parking_lot::{Mutex, RwLock};
 
 use crate::infra::app_context::Key;
 use crate::infra::error::{Error, Result};
@@ -88,6 +90,8 @@ struct Subscriber {
     filter: Filter,
     cancel: Cancel,
     callback: Callback,
+    /// By [`EventBus::serve`].
+    is_servant: bool,
 }
 
 /// Cheap to clone; clones are the same bus.
@@ -110,6 +114,8 @@ struct Shared {
     /// Live subscribers, written by the dispatcher. Stored before `subscribe` is answered, so whoever
     /// knows of a subscription also sees that there is one.
     subscribers: AtomicUsize,
+    /// What is delivered even if nobody listens. A leaf: nothing else is locked while it is held.
+    served: RwLock<Vec<Filter>>,
 }
 
 impl EventBus {
@@ -131,7 +137,7 @@ impl EventBus {
 
     /// Queues an event. Dropped once the bus is closed, and at once if nobody listens.
     pub fn send(&self, event: Event) {
-        if self.is_heard() && !self.is_closed() {
+        if !self.is_closed() && (self.is_heard() || self.is_served(&event)) {
             // Fails only when the dispatcher has gone, which is the same as closed.
             let _ = self.0.actions.send(Action::Send(Arc::new(event)));
         }
@@ -140,6 +146,10 @@ impl EventBus {
     /// Is anybody subscribed to anything? Saves making events nobody hears.
     pub fn is_heard(&self) -> bool {
         self.0.shared.subscribers.load(Ordering::Acquire) > 0
+    }
+
+    fn is_served(&self, event: &Event) -> bool {
+        self.0.shared.served.read().iter().any(|filter| filter.matches(event))
     }
 
     fn is_closed(&self) -> bool {
@@ -170,6 +180,20 @@ impl EventBus {
         answer.recv().map_err(|_| closed())?
     }
 
+    /// Like [`EventBus::subscribe`], until `stop`, and without counting as a listener: see
+    /// [`EventBus::is_heard`].
+    pub fn serve(&self, system: &str, kind: &str, callback: Callback) -> Result<()> {
+        assert!(!self.is_dispatcher(), "a callback of the event bus subscribes");
+        let (reply, answer) = bounded(1);
+        let done = move |outcome| {
+            let _ = reply.send(outcome);
+        };
+        self.0.shared.served.write().push(Filter::new(system, kind));
+        let filter = Filter::new(system, kind);
+        self.add(filter, Cancel::default(), callback, true, Box::new(done));
+        answer.recv().map_err(|_| closed())?.map(drop)
+    }
+
     /// Like [`EventBus::subscribe`], without waiting: `done` is called when the subscription is
     /// active, or with the error, and must not block. On the dispatcher thread, normally; on this
     /// one if the bus is closed.
@@ -180,11 +204,23 @@ impl EventBus {
         callback: Callback,
         done: impl FnOnce(Result<SubscriptionId>) + Send + 'static,
     ) {
-        let reply = Reply(Some(Box::new(done)));
+        self.add(filter, cancel, callback, false, Box::new(done));
+    }
+
+    fn add(
+        &self,
+        filter: Filter,
+        cancel: Cancel,
+        callback: Callback,
+        is_servant: bool,
+        done: Box<dyn FnOnce(Result<SubscriptionId>) + Send>,
+    ) {
+        let reply = Reply(Some(done));
         if self.is_closed() {
             return;
         }
-        let subscriber = Subscriber { id: SubscriptionId(0), filter, cancel, callback };
+        let id = SubscriptionId(0);
+        let subscriber = Subscriber { id, filter, cancel, callback, is_servant };
         // What cannot be queued is dropped, and the reply says that the bus is closed.
         let _ = self.0.actions.send(Action::Subscribe(Box::new(subscriber), reply));
     }
@@ -281,7 +317,7 @@ impl Subscribers<'_> {
     fn add(&mut self, mut subscriber: Subscriber) -> Result<SubscriptionId> {
         // Only a matching event would take these out; they must not use up the places.
         self.retain(|subscriber| !subscriber.cancel.is_cancelled());
-        if self.list.len() >= SUBSCRIBERS_MAX {
+        if !subscriber.is_servant && self.listeners() >= SUBSCRIBERS_MAX {
             return Err(Error::unavailable("eventbus subscribers cap reached"));
         }
         self.last_id += 1;
@@ -300,8 +336,12 @@ impl Subscribers<'_> {
         }
     }
 
+    fn listeners(&self) -> usize {
+        self.list.iter().filter(|subscriber| !subscriber.is_servant).count()
+    }
+
     fn publish_count(&self) {
-        self.shared.subscribers.store(self.list.len(), Ordering::Release);
+        self.shared.subscribers.store(self.listeners(), Ordering::Release);
     }
 }
 
@@ -399,6 +439,25 @@ mod tests {
         }
         assert_eq!(events.iter().take(3).count(), 3);
         assert_eq!(bus.0.shared.subscribers.load(Ordering::Acquire), 1);
+    }
+
+    #[test]
+    fn a_servant_gets_its_events_and_does_not_count_as_a_listener() {
+        let bus = bus();
+        let (served, requests) = unbounded();
+        let callback = Box::new(move |event: &Arc<Event>| {
+            let _ = served.send(event.path.clone());
+        });
+        assert_eq!(bus.serve("test", "do.(this|that)", callback), Ok(()));
+        assert!(!bus.is_heard());
+        bus.send(event("do.this", 1));
+        bus.send(event("do.nothing", 2));
+        bus.send(event("do.that", 3));
+        assert_eq!(requests.iter().take(2).collect::<Vec<_>>(), ["1", "3"]);
+        let (_, events) = bus.channel("", "", Cancel::default()).expect("subscribed");
+        assert!(bus.is_heard());
+        bus.send(event("do.this", 4));
+        assert_eq!((requests.recv(), events.iter().take(1).count()), (Ok("4".into()), 1));
     }
 
     #[test]

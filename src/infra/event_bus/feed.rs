@@ -33,14 +33,17 @@ pub struct Feeding {
 /// The other end of a feed, for those who have events of their own.
 pub struct Feeder {
     feed: Arc<Feed>,
-    wake: Box<dyn Fn(&Arc<Feed>) + Send>,
+    wake: Waker,
 }
+
+/// Called when events wait in the feed: must not block.
+type Waker = Box<dyn Fn(&Arc<Feed>) + Send + Sync>;
 
 impl Feeder {
     /// `wake` is called by whoever pushes, when events wait in the feed; `over` when the other end is
     /// dropped. Neither may block.
     pub fn new(
-        wake: impl Fn(&Arc<Feed>) + Send + 'static,
+        wake: impl Fn(&Arc<Feed>) + Send + Sync + 'static,
         over: impl FnOnce() + Send + 'static,
     ) -> (Feeder, Feeding) {
         let feed = Arc::new(Feed::default());

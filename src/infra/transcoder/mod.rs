@@ -1,8 +1,12 @@
 //! Data in its several shapes: the neutral [`Value`], the compact [`wire`] form in which it crosses
 //! Lua states, and the text formats of files and logs.
 
+pub mod json;
 pub mod keys;
+pub mod msgpack;
+pub mod tree;
 pub mod value;
 pub mod wire;
+pub mod yaml;
 
 pub use value::{Map, Value};

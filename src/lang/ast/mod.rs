@@ -249,6 +249,11 @@ impl Ast {
         self.aliases.iter().enumerate().map(|(index, alias)| (AliasId::new(index), alias))
     }
 
+    /// The numbers of all bindings.
+    pub fn bindings(&self) -> impl Iterator<Item = BindingId> + use<> {
+        (0..self.bindings.len()).map(BindingId::new)
+    }
+
     /// The numbers of the bindings of a list.
     pub fn binding_ids(&self, list: List<Binding>) -> impl Iterator<Item = BindingId> + use<> {
         (list.start as usize..list.start as usize + list.len()).map(BindingId::new)

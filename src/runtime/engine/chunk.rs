@@ -4,9 +4,15 @@ use std::ffi::CString;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU32, Ordering};
 
+use mlua::chunk::Compiler;
+
 use crate::core::registry::EntryId;
 use crate::infra::error::{Error, Result};
+use crate::lang::diagnostic::Diagnostic;
+use crate::lang::span::Lines;
+use crate::lang::translate;
 use crate::runtime::modules::base;
+use crate::runtime::modules::types;
 
 /// A Lua entry ready to be started: bytecode and what its environment holds.
 pub struct Definition {
@@ -79,7 +85,7 @@ impl Cost {
 }
 
 impl Definition {
-    /// Compiles `source`. A syntax error names entry, line and reason, and shows the line.
+    /// Compiles `source`. An error in it names entry, line, column and reason, and shows the line.
     pub fn compile(
         id: EntryId,
         method: &str,
@@ -87,12 +93,7 @@ impl Definition {
         modules: Vec<&'static str>,
     ) -> Result<Definition> {
         let name = id.to_string();
-        let bytecode = mlua::chunk::Compiler::new()
-            .set_optimization_level(1)
-            .set_debug_level(1)
-            .set_disabled_builtins(base::OVERRIDDEN.iter().copied())
-            .compile(source)
-            .map_err(|error| syntax_error(&name, source, &error))?;
+        let bytecode = bytecode(&name, source)?;
         let chunk_name = CString::new(format!("={name}"))
             .map_err(|_| Error::invalid(format!("entry name contains a NUL: {name:?}")))?;
         Ok(Definition {
@@ -132,8 +133,47 @@ impl Definition {
     }
 }
 
-/// Turns Luau's `...:LINE: reason` into `app:cli:LINE: reason` with the source line below.
-fn syntax_error(name: &str, source: &str, error: &mlua::Error) -> Error {
+/// Compiles the source of entry `name`, translated if it is not plain Luau.
+fn bytecode(name: &str, source: &str) -> Result<Vec<u8>> {
+    // Most programs are plain: then the front end has nothing to do but to see that.
+    if !translate::may_be_mistaken(source)
+        && let Ok(bytecode) = compiler(source, false).compile(source)
+    {
+        return Ok(bytecode);
+    }
+    let translated = translate::translate(source).map_err(|found| wrong(name, source, &found))?;
+    if let Some(declarations) = &translated.types {
+        let verified = types::verify(declarations);
+        verified.map_err(|problem| Error::invalid(format!("{name}: {problem}")))?;
+    }
+    compiler(source, translated.types.is_some())
+        .compile(&*translated.text)
+        .map_err(|error| limit_exceeded(name, source, &error))
+}
+
+fn compiler(source: &str, has_type_values: bool) -> Compiler {
+    // Luau's instruction for `type(v)` knows no type values. It is left out where they may be asked
+    // for: `type(v) == "type"`.
+    let asks = has_type_values || ["\"type\"", "'type'"].iter().any(|text| source.contains(text));
+    let overridden = base::OVERRIDDEN.iter().copied().chain(asks.then_some("type"));
+    Compiler::new().set_optimization_level(1).set_debug_level(1).set_disabled_builtins(overridden)
+}
+
+/// The first thing that the front end has found wrong, as `app:cli:LINE:COLUMN: reason` with the source
+/// line below.
+fn wrong(name: &str, source: &str, found: &[Diagnostic]) -> Error {
+    let Some(first) = found.first() else { return Error::invalid(name) };
+    let (line, column) = Lines::new(source).position(first.span.start);
+    let mut message = format!("{name}:{line}:{column}: {}", first.message);
+    message += &shown(source, line as usize);
+    if let Some(help) = &first.help {
+        message += &format!("\n  {help}");
+    }
+    Error::invalid(message)
+}
+
+/// What Luau's compiler does not take although it parses: too many locals, too deep nesting.
+fn limit_exceeded(name: &str, source: &str, error: &mlua::Error) -> Error {
     let text = match error {
         mlua::Error::SyntaxError { message, .. } => message.clone(),
         other => other.to_string(),
@@ -147,15 +187,17 @@ fn syntax_error(name: &str, source: &str, error: &mlua::Error) -> Error {
             let reason: Vec<&str> = text.split(':').skip(n + 1).collect();
             (Some(line), reason.join(":").trim().to_owned())
         });
-    let message = match line {
-        Some(line) => {
-            let shown = source.lines().nth(line.saturating_sub(1)).unwrap_or_default().trim_end();
-            let shown: String = shown.chars().take(160).collect();
-            format!("{name}:{line}: {reason}\n  {line} | {shown}")
-        }
+    Error::invalid(match line {
+        Some(line) => format!("{name}:{line}: {reason}{}", shown(source, line)),
         None => format!("{name}: {reason}"),
-    };
-    Error::invalid(message)
+    })
+}
+
+/// A line of the source, from 1, to be put below a message.
+fn shown(source: &str, line: usize) -> String {
+    let text = source.lines().nth(line.saturating_sub(1)).unwrap_or_default().trim_end();
+    let text: String = text.chars().take(160).collect();
+    format!("\n  {line} | {text}")
 }
 
 #[cfg(test)]
@@ -169,7 +211,7 @@ mod tests {
             .map(|_| ())
             .expect_err("does not parse");
         let text = error.to_string();
-        assert!(text.starts_with("app:bad:2: "), "{text}");
+        assert!(text.starts_with("app:bad:2:11: "), "{text}");
         assert!(text.contains("2 | local y = = 2"), "{text}");
     }
 

@@ -21,12 +21,9 @@ pub fn argument(l: State, index: c_int) -> Result<(), Raise> {
         Type::Nil | Type::Boolean | Type::Number | Type::String => l.push_value(index),
         Type::Table => table(l, l.abs(index), &mut Seen::default(), 0)?,
         Type::Userdata if l.is::<ErrorObject>(index) => l.push_value(index),
-        Type::Userdata => match l.with::<PayloadObject, _>(index, |p| p.slot.share()) {
-            Some(slot) => {
-                slot.push(l);
-                content(l)?;
-            }
-            None => l.push_nil(),
+        Type::Userdata => match PayloadObject::push_value(l, index) {
+            true => content(l)?,
+            false => l.push_nil(),
         },
         _ => l.push_nil(),
     }

@@ -98,18 +98,20 @@ pub unsafe extern "C-unwind" fn on_interrupt(l: *mut lua_State, gc: c_int) {
     }
     // SAFETY: as above.
     let l = unsafe { State::from_raw(l) };
-    l.clear_interrupt();
     let vm = VmPointer::<VmData>::entered().get();
     if vm.starting > 0 {
         // A chunk body cannot be suspended. One that takes its time is ended instead.
         let now = vm.now();
         if now > *vm.chunk_deadline.get_or_insert(now + CHUNK_TIME) {
+            // Still armed, see below.
             l.push_str("the chunk body runs for too long: move the work into the method");
             l.raise();
         }
+        l.clear_interrupt();
         return;
     }
     if l.is_yieldable() {
+        l.clear_interrupt();
         vm.broke.inner = Some(l);
         vm.broke.preempted = true;
         l.break_here();
@@ -118,9 +120,12 @@ pub unsafe extern "C-unwind" fn on_interrupt(l: *mut lua_State, gc: c_int) {
     // In a metamethod, a sort comparator, a gsub callback or a pattern match. The ticker will come
     // again; code that stays in there all the same gives its worker back by an error.
     if vm.holds_worker_since() + HOLD_TIME < vm.now() {
+        // The interrupt stays armed: a program that catches the error is broken, or gets the next
+        // one, before it is back in such a place. The ticker alone would always find it there.
         l.push_str("runs for too long where it cannot be interrupted");
         l.raise();
     }
+    l.clear_interrupt();
 }
 
 /// How long a chunk body may run.

@@ -44,6 +44,7 @@ pub fn build(vm: &mut VmData) {
     modules::register_types(l);
     l.new_table(0, 64);
     modules::base::fill(l);
+    modules::types::fill(l);
     for module in modules::AMBIENT {
         (module.open)(l);
         l.set_field(-2, module.name);

@@ -20,6 +20,7 @@ use crate::runtime::engine::raw::{Anchor, State, Tagged};
 use crate::runtime::engine::slot::Slot;
 use crate::runtime::engine::vm::{NONE, VmData};
 use crate::runtime::engine::{error, tags, wire};
+use crate::runtime::modules::payload;
 
 /// A topic: common ones are numbered per VM and keep their Lua string.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
@@ -134,7 +135,45 @@ impl Tagged for MessageObject {
 
 /// `payload`: one value of a message, or one made with `payload.new`.
 pub struct PayloadObject {
+    /// A Lua value in the formats LUA and GOLANG, else a string.
     pub slot: Slot,
+    pub format: Format,
+}
+
+/// What the content of a payload is. An error object is told by itself.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Format {
+    Lua,
+    /// A Lua value that has lost what a tree cannot hold.
+    Golang,
+    Json,
+    Yaml,
+    String,
+    Bytes,
+    Msgpack,
+}
+
+impl PayloadObject {
+    /// A Lua value.
+    pub fn of(slot: Slot) -> PayloadObject {
+        PayloadObject { slot, format: Format::Lua }
+    }
+
+    /// Pushes the value that the payload object at `index` stands for; nil if its content cannot be
+    /// read. `false`, and nothing is pushed: it is no payload object.
+    pub fn push_value(l: State, index: c_int) -> bool {
+        let found = l.with::<PayloadObject, _>(index, |p| (p.slot.share(), p.format));
+        let Some((slot, format)) = found else { return false };
+        slot.push(l);
+        let content = l.top();
+        if format != Format::Lua && payload::to_lua(l, format).is_err() {
+            l.push_nil();
+        }
+        if l.top() > content {
+            l.remove(content);
+        }
+        true
+    }
 }
 
 impl Tagged for PayloadObject {

@@ -228,6 +228,8 @@ pub fn set_functions(l: State, functions: &[Function]) {
 
 /// Registers a userdata type with methods; further metamethods are `meta`.
 pub fn register_type<T: raw::Tagged>(l: State, methods: &[Function], meta: &[Function]) {
+    #[cfg(test)]
+    registered::note(&T::NAME.to_string_lossy(), methods);
     l.new_table(0, meta.len() + 3);
     set_functions(l, meta);
     push_functions(l, methods);
@@ -240,6 +242,31 @@ pub fn register_type<T: raw::Tagged>(l: State, methods: &[Function], meta: &[Fun
     l.set_field(-2, "__metatable");
     l.set_read_only(-1, true);
     l.register::<T>();
+}
+
+/// What this thread has registered, for the test that compares it with what is declared.
+#[cfg(test)]
+pub mod registered {
+    use std::cell::RefCell;
+
+    use super::Function;
+
+    thread_local! {
+        static TYPES: RefCell<Vec<(String, Vec<String>)>> = const { RefCell::new(Vec::new()) };
+    }
+
+    pub fn note(name: &str, methods: &[Function]) {
+        let methods = methods.iter().map(|(name, _)| name.to_string_lossy().into_owned());
+        TYPES.with_borrow_mut(|types| types.push((name.to_owned(), methods.collect())));
+    }
+
+    pub fn clear() {
+        take();
+    }
+
+    pub fn take() -> Vec<(String, Vec<String>)> {
+        TYPES.take()
+    }
 }
 
 /// Tags of all userdata types: one list, so that none is given twice.
@@ -270,4 +297,7 @@ pub mod tags {
     pub const FUTURE: c_int = 22;
     pub const GROUPS: c_int = 30;
     pub const GROUPS_SUBSCRIPTION: c_int = 31;
+    pub const BINDING: c_int = 60;
+    pub const STYLE: c_int = 61;
+    pub const TYPE: c_int = 62;
 }

@@ -18,6 +18,7 @@ use crate::runtime::engine::raw::State;
 use crate::runtime::engine::slot::Slot;
 use crate::runtime::engine::vm::VmData;
 use crate::runtime::engine::{Cx, Raise, value, wire};
+use crate::system::spawn::InputSink;
 
 /// Events that can still be received once a subscription is closed: the buffer of its channel.
 const BUFFER: u32 = 64;
@@ -26,8 +27,18 @@ const BUFFER: u32 = 64;
 pub struct Subscription {
     channel: u32,
     feeding: Feeding,
+    /// Receivers get the data alone, not an event of the bus.
+    bare: bool,
     /// Moved here, not yet received. As unbounded as all mail of a process.
     waiting: VecDeque<Arc<Event>>,
+}
+
+/// Where the events of a process's terminal go.
+pub struct TerminalInput {
+    pub channel: u32,
+    /// The program has the channel.
+    pub taken: bool,
+    pub sink: InputSink,
 }
 
 impl Cx {
@@ -46,11 +57,12 @@ impl Cx {
 
 impl VmData {
     /// Gives a process of this VM a subscription; its channel. None: the process is gone.
-    pub fn open_subscription(&mut self, owner: Pid, feeding: Feeding) -> Option<u32> {
+    /// `bare`: its receivers get the data of events alone.
+    pub fn open_subscription(&mut self, owner: Pid, feeding: Feeding, bare: bool) -> Option<u32> {
         let process = *self.by_uniq.get(&owner.uniq())?;
         let channel = self.new_channel(process, BUFFER, Source::Bus);
         self.channels[channel].holders += 1;
-        let subscription = Subscription { channel, feeding, waiting: VecDeque::new() };
+        let subscription = Subscription { channel, feeding, bare, waiting: VecDeque::new() };
         let extra = self.processes[process].extra.get_or_insert_default();
         extra.subscriptions.push(subscription);
         Some(channel)
@@ -64,11 +76,11 @@ impl VmData {
         let Some(at) = extra.subscriptions.iter().position(|s| s.channel == channel) else {
             return;
         };
-        let Subscription { waiting, feeding, .. } = extra.subscriptions.remove(at);
+        let Subscription { waiting, feeding, bare, .. } = extra.subscriptions.remove(at);
         drop(feeding);
         let main = self.main;
         for event in waiting.iter().take(BUFFER as usize) {
-            push_event(main, event);
+            push_event(main, event, bare);
             let slot = Slot::take(main);
             self.channels[channel].buffer.push_back(slot);
         }
@@ -110,21 +122,31 @@ impl VmData {
 
     /// Pushes the next event of this subscription's channel.
     pub fn take_event(&mut self, l: State, channel: u32) -> bool {
-        let next = self.subscription_of(channel).and_then(|s| s.waiting.pop_front());
+        let Some(subscription) = self.subscription_of(channel) else { return false };
+        let bare = subscription.bare;
+        let next = subscription.waiting.pop_front();
         if let Some(event) = &next {
-            push_event(l, event);
+            push_event(l, event, bare);
         }
         next.is_some()
     }
 }
 
-/// Pushes `{system =, kind =, path =, data =}`, without data if there is none.
-fn push_event(l: State, event: &Event) {
+/// Pushes `{system =, kind =, path =, data =}`, without data if there is none, or the data alone.
+fn push_event(l: State, event: &Event, bare: bool) {
+    if bare {
+        return push_data(l, event);
+    }
     l.new_table(0, 4);
     for (name, text) in [("system", &event.system), ("kind", &event.kind), ("path", &event.path)] {
         l.push_str(text);
         l.set_field(-2, name);
     }
+    push_data(l, event);
+    l.set_field(-2, "data");
+}
+
+fn push_data(l: State, event: &Event) {
     match &event.data {
         Payload::Value(data) => value::push(l, data),
         Payload::Wire(data) => {
@@ -133,5 +155,4 @@ fn push_event(l: State, event: &Event) {
             }
         }
     }
-    l.set_field(-2, "data");
 }

@@ -12,7 +12,7 @@ use crate::infra::transcoder::wire::Wire;
 use crate::runtime::engine::calls::{Instance, Served};
 use crate::runtime::engine::coroutine::{self, Ran};
 use crate::runtime::engine::mail::{Listeners, Mail, Notice};
-use crate::runtime::engine::news::Subscription;
+use crate::runtime::engine::news::{Subscription, TerminalInput};
 use crate::runtime::engine::queue::Queue;
 use crate::runtime::engine::raw::{State, Type, VmPointer};
 use crate::runtime::engine::upgrade::{self, Upgrade};
@@ -93,6 +93,8 @@ pub struct Extra {
     pub subscriptions: Vec<Subscription>,
     /// In process groups, one for each scope.
     pub memberships: Vec<Membership>,
+    /// Events of its terminal.
+    pub input: Option<TerminalInput>,
 }
 
 impl Process {
@@ -232,7 +234,7 @@ fn try_start(
         }
         None => data.fresh_globals(thread, spec.chunk),
     }
-    if let Some(limit) = data.hosts[spec.host as usize].memory_limit {
+    if let Some(limit) = data.hosts[spec.host as usize].memory_limit() {
         data.limit_memory(limit);
     }
     let id = data.processes.insert(process);
@@ -356,7 +358,7 @@ fn publish(data: &mut VmData, id: u32, spec: &Spec, name: Option<&Arc<str>>) -> 
     if spec.monitor {
         control.watchers.push(spec.parent);
     }
-    data.kernel.topology.begin(control);
+    data.kernel.topology.begin(control)?;
     let source = &data.definition(spec.chunk).id;
     let linked = match spec.link {
         true => data.kernel.topology.link(spec.parent, pid),

@@ -95,6 +95,9 @@ pub enum Resumable {
     Dead,
 }
 
+/// Data of a thread that cannot be suspended. No thread lies at this address.
+const HELD: *mut c_void = std::ptr::dangling_mut::<u8>().cast();
+
 /// A Lua thread: the main one of a VM, that of a coroutine, or the one that calls a host function.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub struct State(*mut lua_State);
@@ -177,7 +180,28 @@ impl State {
     }
 
     fn is_managed(self) -> bool {
-        !ffi!(ffi::lua_getthreaddata(self.0)).is_null()
+        ffi!(ffi::lua_getthreaddata(self.0)) == self.0.cast()
+    }
+
+    /// To be called before this thread resumes `thread`, a coroutine of a program's own. Where this one
+    /// cannot be left, in a metamethod for example, that one cannot be suspended either, whatever
+    /// Luau says of it alone: a break would find a C function above it and become an error when it
+    /// is too late.
+    #[inline]
+    pub fn hand_on_to(self, thread: State) {
+        let mark = match self.is_yieldable() {
+            true => std::ptr::null_mut(),
+            false => HELD,
+        };
+        if !thread.is_managed() {
+            ffi!(ffi::lua_setthreaddata(thread.0, mark));
+        }
+    }
+
+    /// Has [`State::hand_on_to`] found that it cannot be suspended?
+    #[inline]
+    fn is_held(self) -> bool {
+        ffi!(ffi::lua_getthreaddata(self.0)) == HELD
     }
 
     /// How a thread stands after a resume that was broken and has gone on since.
@@ -194,7 +218,7 @@ impl State {
     /// May the running function be suspended here?
     #[inline]
     pub fn is_yieldable(self) -> bool {
-        ffi!(ffi::lua_isyieldable(self.0)) != 0
+        ffi!(ffi::lua_isyieldable(self.0)) != 0 && !self.is_held()
     }
 
     pub fn pcall(self, arguments: c_int, results: c_int) -> Result<(), Raised> {
@@ -366,6 +390,14 @@ impl State {
         }
         let bytes = ffi!(std::slice::from_raw_parts(start.cast::<u8>(), len));
         (bytes, u16::try_from(atom).ok())
+    }
+
+    /// In a `__namecall` function: the name of the method that is called. It lives as long as the code
+    /// that names it, which is being run.
+    #[inline]
+    pub fn called_method<'a>(self) -> Option<&'a [u8]> {
+        let name = ffi!(ffi::lua_namecallatom(self.0, std::ptr::null_mut()));
+        (!name.is_null()).then(|| ffi!(CStr::from_ptr(name)).to_bytes())
     }
 
     /// Address of a string, table or other object: its identity while it lives.

@@ -76,14 +76,14 @@ fn encode(
             }
         }
         Type::Userdata if depth == 0 => {
-            match l.with::<PayloadObject, _>(index, |p| p.slot.share()) {
-                Some(slot) => {
-                    slot.push(l);
+            let top = l.top();
+            match PayloadObject::push_value(l, index) {
+                true => {
                     let result = encode(l, l.top(), out, written, 1);
-                    l.pop(1);
+                    l.set_top(top);
                     result?;
                 }
-                None => out.tag(wire::NIL),
+                false => out.tag(wire::NIL),
             }
         }
         _ => out.tag(wire::NIL),

@@ -45,7 +45,11 @@ fn refusal(l: State, thread: State) -> Option<&'static str> {
 }
 
 fn before_resume(l: State) -> Option<c_int> {
-    let refusal = refusal(l, l.to_thread(1)?)?;
+    let thread = l.to_thread(1)?;
+    let Some(refusal) = refusal(l, thread) else {
+        l.hand_on_to(thread);
+        return None;
+    };
     l.push_bool(false);
     l.push_str(refusal);
     Some(2)
@@ -114,8 +118,14 @@ fn wrap(cx: &mut Cx) -> Ret {
 }
 
 fn before_wrapped(l: State) -> Option<c_int> {
-    let refusal = refusal(l, l.to_thread(State::upvalue(1))?)?;
-    l.raise_message(refusal)
+    let thread = l.to_thread(State::upvalue(1))?;
+    match refusal(l, thread) {
+        None => {
+            l.hand_on_to(thread);
+            None
+        }
+        Some(refusal) => l.raise_message(refusal),
+    }
 }
 
 fn after_wrapped(l: State) -> c_int {

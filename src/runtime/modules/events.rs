@@ -73,7 +73,7 @@ fn finish_subscribe(vm: &mut VmData, l: State, result: Result<Answer, Error>) ->
         Ok(_) => None,
         Err(error) => return push_failure(l, error),
     };
-    let channel = subscribed.and_then(|it| vm.open_subscription(it.owner, it.feeding));
+    let channel = subscribed.and_then(|it| vm.open_subscription(it.owner, it.feeding, false));
     let Some(channel) = channel else {
         return push_failure(l, Error::internal("nothing was subscribed to"));
     };

@@ -150,7 +150,7 @@ fn denied(what: &str) -> Error {
 fn is_isolated(cx: &mut Cx) -> bool {
     let vm = cx.vm();
     let host = vm.processes[vm.current].host;
-    vm.hosts[host as usize].isolated
+    vm.hosts[host as usize].isolated()
 }
 
 /// May a call run beside its caller?

@@ -39,7 +39,7 @@ pub fn open(l: State) {
 
 impl Cx {
     /// The terminal of the running process.
-    fn terminal(&mut self) -> Option<Arc<dyn TerminalPort>> {
+    pub fn terminal(&mut self) -> Option<Arc<dyn TerminalPort>> {
         let vm = self.vm();
         vm.processes[vm.current].extra.as_ref()?.terminal.clone()
     }
@@ -61,6 +61,8 @@ macro_rules! terminal {
         }
     };
 }
+
+pub(crate) use terminal;
 
 // -- output ------------------------------------------------------------------------------------
 

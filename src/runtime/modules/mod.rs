@@ -7,11 +7,13 @@ pub mod base;
 pub mod channel;
 pub mod coroutine;
 pub mod ctx;
+pub mod declarations;
 pub mod errors;
 pub mod events;
 pub mod funcs;
 pub mod future;
 pub mod io;
+pub mod json;
 pub mod logger;
 pub mod os;
 pub mod payload;
@@ -19,9 +21,12 @@ pub mod pg;
 pub mod process;
 pub mod registry;
 pub mod security;
+pub mod system;
 #[cfg(test)]
 mod testing;
 pub mod time;
+pub mod tty;
+pub mod types;
 pub mod uuid;
 
 use crate::runtime::engine::raw::State;
@@ -46,12 +51,15 @@ pub static GRANTED: &[Module] = &[
     Module { name: "events", open: events::open },
     Module { name: "funcs", open: funcs::open },
     Module { name: "io", open: io::open },
+    Module { name: "json", open: json::open },
     Module { name: "logger", open: logger::open },
     Module { name: "pg", open: pg::open },
     Module { name: "registry", open: registry::open },
     Module { name: "security", open: security::open },
+    Module { name: "system", open: system::open },
     Module { name: "time", open: time::open },
     Module { name: "uuid", open: uuid::open },
+    Module { name: "tty", open: tty::open },
 ];
 
 /// Names that may stand in `modules:` without any effect: everybody has them.
@@ -77,4 +85,6 @@ pub fn register_types(l: State) {
     logger::register_types(l);
     registry::register_types(l);
     time::register_types(l);
+    tty::register_types(l);
+    types::register_types(l);
 }

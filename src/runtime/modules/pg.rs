@@ -344,7 +344,7 @@ fn watch(
     let (feeding, members) = scope.watch(group, wake);
     let owner = cx.self_pid();
     let vm = cx.vm();
-    let Some(channel) = vm.open_subscription(owner, feeding) else {
+    let Some(channel) = vm.open_subscription(owner, feeding, false) else {
         return Ok(Err(Error::internal("the process is not there yet")));
     };
     let channel = vm.hold_channel(channel);

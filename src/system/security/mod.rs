@@ -4,6 +4,7 @@
 //! it is allowed, denied, or nothing. Decisions are pure functions of what they are asked.
 
 pub mod condition;
+pub mod identity;
 pub mod policy;
 
 use std::sync::Arc;

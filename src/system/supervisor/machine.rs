@@ -18,7 +18,8 @@ use crate::core::registry::EntryId;
 use crate::infra::clock::{Clock, Nanos};
 use crate::infra::error::{Error, Kind};
 use crate::system::supervisor::backoff::{self, Random};
-use crate::system::supervisor::completion::{Outcome, Promise};
+use crate::system::supervisor::changes::Changes;
+use crate::system::supervisor::completion::Promise;
 use crate::system::supervisor::observe::{Board, Details, Observer, Update, unix_now};
 use crate::system::supervisor::order::{Graph, Node};
 use crate::system::supervisor::service::{End, Registration, Report, ServiceEvents, is_terminal};
@@ -28,8 +29,7 @@ use crate::system::supervisor::stop::StopRun;
 
 /// Everything that can happen to the supervisor, except that time goes by.
 pub(super) enum Input {
-    Register { id: EntryId, registration: Registration, promise: Promise },
-    Remove { ids: Vec<EntryId>, promise: Promise },
+    Change { changes: Changes, promise: Promise },
     Start { ids: Vec<EntryId>, patience: Patience, promise: Promise },
     Stop { ids: Vec<EntryId>, promise: Promise },
     StopAll { promise: Promise },
@@ -37,12 +37,14 @@ pub(super) enum Input {
     Quit,
 }
 
-/// How long a start request waits for a service that is `optional`.
+/// How long a start request waits for a service.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Patience {
+    /// Until it is on its way.
+    None,
     /// As long as it takes: somebody asked for this very service.
     Full,
-    /// Until it first fails; a missing dependency is no error either.
+    /// For one that is `optional` until it first fails; a missing dependency is no error either.
     RequiredOnly,
 }
 
@@ -148,10 +150,7 @@ impl Machine {
     /// Takes one input and everything that follows from it.
     pub(super) fn handle(&mut self, input: Input) {
         match input {
-            Input::Register { id, registration, promise } => {
-                self.register(id, registration, promise);
-            }
-            Input::Remove { ids, promise } => self.remove(ids, promise),
+            Input::Change { changes, promise } => self.change(changes, promise),
             Input::Start { ids, patience, promise } => self.start(ids, patience, promise),
             Input::Stop { ids, promise } => self.stop(ids, promise),
             Input::StopAll { promise } => self.stop_all(promise),
@@ -188,24 +187,6 @@ impl Machine {
             _ => Details::None,
         };
         self.apply(id, Event::Deadline, details);
-    }
-
-    fn register(&mut self, id: EntryId, registration: Registration, promise: Promise) {
-        match self.slots.get_mut(&id) {
-            None => {
-                self.install(id, registration);
-                promise.answer(Outcome::default());
-            }
-            Some(slot) if slot.is_leaving && slot.successor.is_none() => {
-                slot.successor = Some(registration);
-                promise.answer(Outcome::default());
-            }
-            Some(_) => {
-                let text = format!("service already registered: {id}");
-                let error = Error::new(Kind::AlreadyExists, text);
-                promise.answer(Outcome { failed: vec![(id, error)] });
-            }
-        }
     }
 
     pub(super) fn install(&mut self, id: EntryId, registration: Registration) {
@@ -331,8 +312,7 @@ impl Machine {
             Action::AnswerRunning | Action::AnswerFailed if slot.pending.is_some() => (),
             Action::AnswerRunning => self.settle(id, None, |_| true),
             Action::AnswerCanceled => {
-                let error = Error::new(Kind::Canceled, "service start canceled by a stop");
-                self.settle(id, Some(error), |_| true);
+                self.settle(id, Some(canceled()), |_| true);
             }
             Action::AnswerFailed => {
                 let error = start_error(slot);
@@ -437,6 +417,11 @@ impl Machine {
 /// The error of a service that went down without saying why.
 fn ended() -> Error {
     Error::unavailable("service ended").with_retryable(Some(true))
+}
+
+/// What a start request hears when somebody stops its service.
+pub(super) fn canceled() -> Error {
+    Error::new(Kind::Canceled, "service start canceled by a stop")
 }
 
 /// What a start request hears when its service has failed for good.

@@ -10,6 +10,7 @@
 //! - `order.rs`: who starts and stops when, what is missing, cycles; pure.
 //! - `lifecycle.rs`: the options, with their defaults.
 //! - `service.rs`: the seam to the services. `observe.rs`: what others see.
+//! - `changes.rs`: services come, go, and depend on others.
 //! - `machine.rs`: all of it together, without a thread; `start.rs` and `stop.rs` are its requests.
 //! - `completion.rs`: how a request is answered.
 //!
@@ -30,10 +31,11 @@
 //! 6. A change is on the board and with the observer before anybody is told that a request is done.
 //!
 //! Left out on purpose: the event bus, log lines and the registry. Whoever connects them is an
-//! [`Observer`] on one side and a caller on the other, and decides when a registry transaction
-//! permits a request.
+//! [`Observer`] on one side and a caller on the other (the roster), and decides when a registry
+//! transaction permits a request.
 
 mod backoff;
+mod changes;
 mod completion;
 mod lifecycle;
 mod machine;
@@ -59,8 +61,8 @@ use crate::infra::error::{Error, Result};
 use crate::system::supervisor::completion::{Promise, promise};
 use crate::system::supervisor::machine::{Input, Machine, Patience};
 use crate::system::supervisor::observe::Board;
-use crate::system::supervisor::service::Registration;
 
+pub use crate::system::supervisor::changes::{Changes, Enrolment};
 pub use crate::system::supervisor::completion::{Completion, Outcome};
 pub use crate::system::supervisor::lifecycle::{
     LifecycleOptions, ParseDuration, RestartPolicy, Startup,
@@ -101,26 +103,14 @@ impl Supervisor {
         Ok(Supervisor { inputs, board, clock, thread: Some(thread) })
     }
 
-    /// Makes a service known, without starting it. `references` are further dependencies, found by
-    /// following the references of its entry; unlike `requires`, those that are no service are
-    /// ignored. While a service of this id is being removed, this one waits to take its place.
+    /// Makes services known and forgets others: see [`Changes`]. Done when those to be removed are
+    /// down and those to be started run or will not; `optional` ones are not waited for once they
+    /// fail, and are passed over in silence if a dependency is missing.
     ///
-    /// Fails with `AlreadyExists`.
-    pub fn register(
-        &self,
-        id: EntryId,
-        service: Arc<dyn Service>,
-        options: LifecycleOptions,
-        references: Vec<EntryId>,
-    ) -> Completion {
-        let registration = Registration { service, options, references };
-        self.request(|promise| Input::Register { id, registration, promise })
-    }
-
-    /// Stops the services, dependents first among them, and forgets them. Other services that
-    /// depend on them are left alone.
-    pub fn remove(&self, ids: Vec<EntryId>) -> Completion {
-        self.request(|promise| Input::Remove { ids, promise })
+    /// Fails with `AlreadyExists` for a service that is there and not to be removed; the other changes
+    /// are made.
+    pub fn change(&self, changes: Changes) -> Completion {
+        self.request(|promise| Input::Change { changes, promise })
     }
 
     /// Starts a service and what it depends on; done when it runs or will not. Waits through
@@ -130,10 +120,10 @@ impl Supervisor {
         self.request(|promise| Input::Start { ids, patience, promise })
     }
 
-    /// Starts services and what they depend on, as at boot: `optional` ones are not waited for once
-    /// they fail, and are passed over in silence if a dependency is missing.
-    pub fn start_many(&self, ids: Vec<EntryId>) -> Completion {
-        let patience = Patience::RequiredOnly;
+    /// Starts a service and what it depends on; done when that is on its way. The only failures are
+    /// those that let nothing begin.
+    pub fn begin(&self, id: EntryId) -> Completion {
+        let (ids, patience) = (vec![id], Patience::None);
         self.request(|promise| Input::Start { ids, patience, promise })
     }
 

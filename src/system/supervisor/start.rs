@@ -29,21 +29,36 @@ pub(super) struct Batch {
 
 impl Machine {
     pub(super) fn start(&mut self, ids: Vec<EntryId>, patience: Patience, promise: Promise) {
-        self.batches.retain(|_, batch| !batch.promise.is_abandoned());
-        let fail_all = |error: Error| Outcome {
-            failed: ids.iter().map(|id| (id.clone(), error.clone())).collect(),
-        };
-        if self.is_closing {
-            let error = Error::unavailable("the supervisor is stopping all services");
-            return promise.answer(fail_all(error));
+        self.start_after(Outcome::default(), ids, patience, promise);
+    }
+
+    /// A start that is the last part of a request which has come to `outcome` so far.
+    pub(super) fn start_after(
+        &mut self,
+        mut outcome: Outcome,
+        ids: Vec<EntryId>,
+        patience: Patience,
+        promise: Promise,
+    ) {
+        if ids.is_empty() {
+            return promise.answer(outcome);
         }
+        self.batches.retain(|_, batch| !batch.promise.is_abandoned());
         let graph = self.graph(Slot::startable);
-        let plan = match order::plan_start(&graph, &ids, |id| self.is_under_way(id)) {
+        let plan = match self.is_closing {
+            true => Err(Error::unavailable("the supervisor is stopping all services")),
+            false => {
+                order::plan_start(&graph, &ids, |id| self.is_under_way(id)).map_err(Error::from)
+            }
+        };
+        let plan = match plan {
             Ok(plan) => plan,
-            Err(cycle) => return promise.answer(fail_all(cycle.into())),
+            Err(error) => {
+                outcome.failed.extend(ids.into_iter().map(|id| (id, error.clone())));
+                return promise.answer(outcome);
+            }
         };
         let mut waiting: BTreeSet<EntryId> = ids.into_iter().collect();
-        let mut outcome = Outcome::default();
         waiting.retain(|id| {
             if !graph.contains_key(id) {
                 let error = Error::not_found(format!("service not found: {id}"));
@@ -51,11 +66,14 @@ impl Machine {
                 return false;
             }
             let Some(missing) = plan.blocked.get(id) else { return true };
-            if patience == Patience::Full || !self.is_optional(id) {
+            if patience != Patience::RequiredOnly || !self.is_optional(id) {
                 outcome.failed.push((id.clone(), order::missing_error(missing)));
             }
             false
         });
+        if patience == Patience::None {
+            waiting.clear();
+        }
         let number = self.next_number();
         self.batches.insert(number, Batch { waiting, outcome, patience, promise });
         self.answer_if_over(number);

@@ -1,27 +1,30 @@
-//! Stop and remove requests: level by level, dependents first.
+//! Stops: level by level, dependents first.
 //!
 //! A request is a [`StopRun`]. From its first moment all its members are unwanted: retries are
 //! cancelled, and whoever waits for one of them to start is told so. A member is *held* until its
 //! turn is over; a start that is asked for meanwhile waits until then, so that "stop, start" means
-//! a restart however long the stop takes.
+//! a restart however long the stop takes. A run may have a sequel: services that it was asked to start
+//! when it is over, unless somebody stops them before that.
 
 use std::collections::{BTreeSet, VecDeque};
 
 use crate::core::registry::EntryId;
 use crate::infra::error::Error;
 use crate::system::supervisor::completion::{Outcome, Promise};
-use crate::system::supervisor::machine::{Machine, Slot};
+use crate::system::supervisor::machine::{Machine, Patience, Slot, canceled};
 use crate::system::supervisor::observe::Details;
 use crate::system::supervisor::order::{self, Reach};
 use crate::system::supervisor::state::{Event, State};
 
-/// A stop or remove request that has not been answered.
+/// A stop, or the stops among changes, that has not been answered.
 pub(super) struct StopRun {
     /// Being stopped.
     current: BTreeSet<EntryId>,
     /// Not yet their turn.
     later: VecDeque<Vec<EntryId>>,
-    outcome: Outcome,
+    pub(super) outcome: Outcome,
+    /// Its sequel: to be started when all are down.
+    pub(super) then_start: Vec<EntryId>,
     promise: Promise,
 }
 
@@ -37,18 +40,13 @@ impl Machine {
         self.stop_in_order(ids, Reach::WithDependents, promise);
     }
 
-    /// Stops `ids` alone and forgets them.
-    pub(super) fn remove(&mut self, ids: Vec<EntryId>, promise: Promise) {
-        for id in &ids {
-            if let Some(slot) = self.slots.get_mut(id) {
-                slot.is_leaving = true;
-                slot.successor = None;
-            }
-        }
-        self.stop_in_order(ids, Reach::Alone, promise);
+    fn stop_in_order(&mut self, ids: Vec<EntryId>, reach: Reach, promise: Promise) {
+        let number = self.begin_stop(ids, reach, promise);
+        self.next_level(number);
     }
 
-    fn stop_in_order(&mut self, ids: Vec<EntryId>, reach: Reach, promise: Promise) {
+    /// A run whose members are unwanted from now on; its levels have not begun.
+    pub(super) fn begin_stop(&mut self, ids: Vec<EntryId>, reach: Reach, promise: Promise) -> u64 {
         let graph = self.graph(Slot::stoppable);
         let levels = order::stop_levels(&graph, &ids, reach);
         let unknown = ids.into_iter().filter(|id| !graph.contains_key(id));
@@ -62,18 +60,30 @@ impl Machine {
                 slot.pending = None;
             }
             self.apply(id, Event::Unwant, Details::None);
+            self.cancel_sequels(id);
         }
         let number = self.next_number();
         let later = VecDeque::from(levels);
-        self.runs.insert(number, StopRun { current: BTreeSet::new(), later, outcome, promise });
-        self.next_level(number);
+        let (current, then_start) = (BTreeSet::new(), Vec::new());
+        self.runs.insert(number, StopRun { current, later, outcome, then_start, promise });
+        number
     }
 
-    fn next_level(&mut self, number: u64) {
+    /// `id` is not to be started after the runs that there are.
+    fn cancel_sequels(&mut self, id: &EntryId) {
+        for run in self.runs.values_mut() {
+            if let Some(index) = run.then_start.iter().position(|it| it == id) {
+                run.then_start.swap_remove(index);
+                run.outcome.failed.push((id.clone(), canceled()));
+            }
+        }
+    }
+
+    pub(super) fn next_level(&mut self, number: u64) {
         let Some(run) = self.runs.get_mut(&number) else { return };
         let Some(level) = run.later.pop_front() else {
-            if let Some(run) = self.runs.remove(&number) {
-                run.promise.answer(run.outcome);
+            if let Some(StopRun { outcome, then_start, promise, .. }) = self.runs.remove(&number) {
+                self.start_after(outcome, then_start, Patience::RequiredOnly, promise);
             }
             return;
         };

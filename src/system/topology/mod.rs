@@ -34,8 +34,14 @@ impl Topology {
     }
 
     /// Makes a process known.
-    pub fn begin(&self, control: Control) {
-        self.table.insert(control);
+    ///
+    /// # Errors
+    /// `ALREADY_EXISTS`: it is known.
+    pub fn begin(&self, control: Control) -> Result<()> {
+        match self.table.insert(control) {
+            true => Ok(()),
+            false => Err(Error::new(Kind::AlreadyExists, "pid already registered")),
+        }
     }
 
     /// `watcher` gets one EXIT when `target` ends.
@@ -161,7 +167,7 @@ mod tests {
         let host = HostId::intern("test:host");
         let made = (0..n).map(|_| {
             let pid = pids.next(host);
-            topology.begin(Control::new(pid, VmCell::new(1)));
+            topology.begin(Control::new(pid, VmCell::new(1))).expect("new");
             pid
         });
         let made = made.collect();
@@ -214,6 +220,38 @@ mod tests {
         assert_eq!(topology.holder("orphan"), Some(p[1]));
         assert!(topology.unregister("relay"));
         assert!(!topology.unregister("relay"));
+    }
+
+    #[test]
+    fn a_pid_is_registered_once() {
+        let (topology, p) = topology(1);
+        assert_eq!(topology.monitor(p[0], p[0]), Ok(()));
+        let again = topology.begin(Control::new(p[0], VmCell::new(1))).expect_err("twice");
+        assert_eq!(*again.kind(), Kind::AlreadyExists);
+        // The first one is as it was.
+        assert_eq!(topology.end(p[0]).map(|c| c.watchers.to_vec()), Some(vec![p[0]]));
+        assert_eq!(topology.begin(Control::new(p[0], VmCell::new(1))), Ok(()));
+    }
+
+    #[test]
+    fn what_ends_is_unroutable_and_nameless_before_anybody_is_told() {
+        let (topology, p) = topology(2);
+        assert_eq!(topology.register("relay", p[0]), Ok(()));
+        assert_eq!(topology.link(p[0], p[1]), Ok(()));
+        assert_eq!(topology.monitor(p[1], p[0]), Ok(()));
+        let told = topology.end(p[0]).expect("alive");
+        assert!(!topology.table().is_alive(p[0]) && topology.names().find("relay").is_none());
+        assert_eq!((told.watchers.to_vec(), told.links().to_vec()), (vec![p[1]], vec![p[1]]));
+        assert!(topology.end(p[0]).is_none(), "once");
+    }
+
+    #[test]
+    fn a_refused_name_says_who_has_it() {
+        let (topology, p) = topology(2);
+        assert_eq!(topology.register("relay", p[0]), Ok(()));
+        let taken = topology.register("relay", p[1]).expect_err("taken");
+        let holder = taken.details().and_then(|details| details.get("existing_pid"));
+        assert_eq!(holder.and_then(|pid| pid.as_str()), Some(p[0].to_string().as_str()));
     }
 
     #[test]

@@ -68,9 +68,16 @@ struct State {
     closed: bool,
     /// Wakes the thread; `None` until it is started.
     waker: Option<Waker>,
+    /// Of the last request.
+    id: u64,
 }
 
+/// A request that may be withdrawn.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord)]
+pub struct RequestId(u64);
+
 struct Request {
+    id: RequestId,
     want: Want,
     reply: ReadReply,
 }
@@ -97,14 +104,23 @@ impl Input {
     }
 
     /// Asks for 1 to `n` bytes, as soon as there are any; 0 counts as 1.
-    pub fn read(&self, n: usize, reply: ReadReply) {
-        self.ask(Want::Bytes(n.max(1)), reply);
+    pub fn read(&self, n: usize, reply: ReadReply) -> RequestId {
+        self.ask(Want::Bytes(n.max(1)), reply)
+    }
+
+    /// Takes a request back: nobody answers it any more, unless that is happening already.
+    pub fn withdraw(&self, id: RequestId) {
+        let mut state = self.shared.state.lock();
+        let request = state.requests.iter().position(|request| request.id == id);
+        let request = request.and_then(|at| state.requests.remove(at));
+        drop(state);
+        drop(request);
     }
 
     /// Asks for a line, without its `\n` and one `\r` before that. There is no limit of length. A
     /// last line without `\n` is a line too.
     pub fn read_line(&self, reply: ReadReply) {
-        self.ask(Want::Line, reply);
+        let _ = self.ask(Want::Line, reply);
     }
 
     /// Ends pending and later requests with [`ReadError::Closed`], and the thread. Input that was
@@ -123,20 +139,23 @@ impl Input {
         }
     }
 
-    fn ask(&self, want: Want, reply: ReadReply) {
+    fn ask(&self, want: Want, reply: ReadReply) -> RequestId {
         let mut state = self.shared.state.lock();
+        state.id += 1;
+        let id = RequestId(state.id);
         let answer = match state.requests.is_empty() {
             true => state.answer(want),
             false => None,
         };
         let answer = answer.or_else(|| state.waken(&self.shared).err().map(failed));
         match answer {
-            None => state.requests.push_back(Request { want, reply }),
+            None => state.requests.push_back(Request { id, want, reply }),
             Some(answer) => {
                 drop(state);
                 reply(answer);
             }
         }
+        id
     }
 }
 
@@ -433,7 +452,7 @@ mod tests {
                 let (reply, answer) = reply();
                 match n % 2 {
                     0 => input.read_line(reply),
-                    _ => input.read(3, reply),
+                    _ => drop(input.read(3, reply)),
                 }
                 answer
             })
@@ -472,6 +491,20 @@ mod tests {
         writer.write_all(b"two\n").unwrap();
         let mut buffer = [0; 8];
         assert_eq!(rustix::io::read(&reader, &mut buffer).unwrap(), 4);
+    }
+
+    #[test]
+    fn a_withdrawn_request_takes_nothing() {
+        let (input, mut writer) = pipe();
+        let (first, first_answer) = reply();
+        let (second, second_answer) = reply();
+        let id = input.read(10, first);
+        input.read_line(second);
+        input.withdraw(id);
+        input.withdraw(id);
+        writer.write_all(b"line\n").unwrap();
+        assert_eq!(wait(&second_answer).unwrap(), b"line");
+        assert!(first_answer.try_recv().is_err());
     }
 
     #[test]

@@ -2,6 +2,7 @@
 //!
 //! - [`Input`]: requests for bytes and lines, answered in order by thread `wippy-terminal`.
 //! - [`Output`]: writes in call order; what cannot be written at once goes to a thread.
+//! - [`keys`]: what raw input means.
 //! - [`RawMode`]: raw mode as a guard, and [`restore_terminal`] for those who leave in a hurry.
 //!
 //! What stdin, stdout and stderr are is the user's choice: a terminal, a pipe, a socket, a file,
@@ -10,15 +11,18 @@
 //! put back.
 
 mod input;
+pub mod keys;
 mod line_buffer;
 mod output;
 mod raw_mode;
 
 use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
 
-pub use self::input::{Input, ReadError, ReadReply};
+pub use self::input::{Input, ReadError, ReadReply, RequestId};
 pub use self::output::{Output, Written};
-pub use self::raw_mode::{RawError, RawMode, is_terminal, restore_terminal, screen_size};
+pub use self::raw_mode::{
+    RawError, RawMode, is_terminal, on_restore, restore_terminal, screen_size,
+};
 
 /// A descriptor that lives as long as its user: a standard stream, or one handed over.
 enum Handle {

@@ -108,6 +108,11 @@ impl Output {
         Output { shared: Arc::new(shared) }
     }
 
+    /// Does somebody look at it?
+    pub fn is_terminal(&self) -> bool {
+        rustix::termios::isatty(&self.shared.fd)
+    }
+
     /// Writes all of `bytes`. Does not wait for the reader: returns either the outcome, or that
     /// `reply` will have it.
     pub fn write(

@@ -7,6 +7,7 @@ use std::os::fd::{AsFd, AsRawFd, BorrowedFd, OwnedFd, RawFd};
 use std::time::Duration;
 
 use parking_lot::Mutex;
+use rustix::event::{PollFd, PollFlags, Timespec};
 use rustix::termios::{
     OptionalActions, OutputModes, SpecialCodeIndex, Termios, isatty, tcgetattr, tcgetwinsize,
     tcsetattr,
@@ -15,6 +16,9 @@ use rustix::termios::{
 /// The terminals now in raw mode: in practice stdin or none. Held while modes are changed, which
 /// does not wait for the terminal.
 static RAW: Mutex<Vec<Entry>> = Mutex::new(Vec::new());
+
+/// What [`restore_terminal`] writes to standard output if that is a terminal.
+static LAST_WORDS: Mutex<&[u8]> = Mutex::new(b"");
 
 /// How long [`restore_terminal`] waits for somebody who is just changing modes. It may be the
 /// very thread that now panics, so there must be an end; picked out of the air.
@@ -111,8 +115,27 @@ fn make_raw(fd: BorrowedFd<'_>) -> io::Result<Entry> {
 /// runs no destructors. Callable from any thread at any time (not from a signal handler in the
 /// strict sense), waits a moment at most, never fails, may be repeated.
 pub fn restore_terminal() {
+    if let Some(mut words) = LAST_WORDS.try_lock_for(RESTORE_WAIT) {
+        say(std::mem::take(&mut *words));
+    }
     if let Some(raw) = RAW.try_lock_for(RESTORE_WAIT) {
         raw.iter().for_each(Entry::restore);
+    }
+}
+
+/// From now on [`restore_terminal`] writes these bytes, which switch off what was switched on.
+pub fn on_restore(words: &'static [u8]) {
+    *LAST_WORDS.lock() = words;
+}
+
+/// Writes to standard output if that is a terminal which takes them at once.
+fn say(words: &[u8]) {
+    let screen = rustix::stdio::stdout();
+    let mut fds = [PollFd::new(&screen, PollFlags::OUT)];
+    let mut takes =
+        || rustix::event::poll(&mut fds, Some(&Timespec::default())).is_ok_and(|n| n > 0);
+    if !words.is_empty() && is_terminal(screen) && takes() {
+        let _ = rustix::io::write(screen, words);
     }
 }
 

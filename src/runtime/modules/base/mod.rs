@@ -5,6 +5,7 @@
 //!
 //! Left as Luau has it: error texts of its functions, and functions beyond the specification.
 
+mod bits;
 mod math;
 mod numbers;
 mod print;
@@ -16,6 +17,8 @@ use std::ffi::c_int;
 use crate::runtime::engine::error::ErrorObject;
 use crate::runtime::engine::raw::{State, Type};
 use crate::runtime::engine::{Cx, Raise, Ret, host, push_functions, set_functions};
+
+pub use numbers::is_integral;
 
 /// Globals taken from Luau as they are.
 const TAKEN: &[&str] = &[
@@ -76,6 +79,7 @@ pub fn fill(l: State) {
         &[(c"assert", host(assert)), (c"require", host(require)), (c"print", host(print::print))],
     );
     numbers::fill(l);
+    bits::fill(l);
     string::open(l);
     l.set_field(-2, "string");
     table::open(l);

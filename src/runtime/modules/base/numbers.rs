@@ -17,7 +17,7 @@ pub(super) fn fill(l: State) {
 }
 
 /// Is the number one that the specification calls an integer?
-pub(super) fn is_integral(number: f64) -> bool {
+pub fn is_integral(number: f64) -> bool {
     const LIMIT: f64 = 9_223_372_036_854_775_808.0;
     number.fract() == 0.0 && (-LIMIT..=LIMIT).contains(&number)
 }

@@ -261,7 +261,7 @@ fn site(cx: &mut Cx, first: c_int) -> Result<Result<Site, Error>, Raise> {
     };
     let process = &mut vm.processes[vm.current];
     let mut parent = Parent { vm: number, population, spread: &mut process.spread, can_wait };
-    let kept = !recipe.host.isolated && parent.keeps(&recipe.definition);
+    let kept = !recipe.host.isolated() && parent.keeps(&recipe.definition);
     if let Some(here) = recipe.here
         && kept
     {
@@ -271,7 +271,7 @@ fn site(cx: &mut Cx, first: c_int) -> Result<Result<Site, Error>, Raise> {
     let Some(pool) = vm.pool.upgrade() else {
         return Ok(Err(Error::unavailable("the runtime is shutting down")));
     };
-    let place = if kept { Ok(Place::Here) } else { pool.place(Some(parent), host.isolated) };
+    let place = if kept { Ok(Place::Here) } else { pool.place(Some(parent), host.isolated()) };
     Ok(match place {
         Ok(Place::Here) => {
             let host = vm.host(&host);

@@ -16,9 +16,9 @@ use parking_lot::Mutex;
 use super::completion::promise;
 use super::machine::{Input, Machine, Patience};
 use super::observe::{Board, Update};
-use super::service::{Registration, Service, ServiceEvents};
+use super::service::{Service, ServiceEvents};
 use super::state::Status;
-use super::{Completion, LifecycleOptions, Observer, RestartPolicy, Startup};
+use super::{Changes, Completion, Enrolment, LifecycleOptions, Observer, RestartPolicy, Startup};
 use crate::core::registry::EntryId;
 use crate::infra::clock::{Clock, Nanos};
 use crate::infra::error::{Error, Result};
@@ -192,12 +192,7 @@ impl Rig {
         assert!(registered.get().unwrap().into_result().is_ok());
     }
 
-    fn register(
-        &mut self,
-        name: &str,
-        options: LifecycleOptions,
-        references: Vec<EntryId>,
-    ) -> Completion {
+    fn enrolment(&mut self, name: &str, options: LifecycleOptions) -> Enrolment {
         let actor = Arc::new(Actor {
             name: name.to_owned(),
             world: self.world.clone(),
@@ -206,8 +201,18 @@ impl Rig {
             events: Mutex::default(),
         });
         self.actors.insert(name.to_owned(), Arc::clone(&actor));
-        let registration = Registration { service: actor, options, references };
-        self.request(|promise| Input::Register { id: id(name), registration, promise })
+        Enrolment { id: id(name), service: actor, options }
+    }
+
+    fn register(
+        &mut self,
+        name: &str,
+        options: LifecycleOptions,
+        references: Vec<EntryId>,
+    ) -> Completion {
+        let enrolment = self.enrolment(name, options);
+        let references = BTreeMap::from([(id(name), references)]);
+        self.change(Changes { enrol: vec![enrolment], references, ..Changes::default() })
     }
 
     fn script(&self, name: &str, runs: impl IntoIterator<Item = Run>) {
@@ -235,6 +240,11 @@ impl Rig {
         self.request(|promise| Input::Start { ids, patience: Patience::Full, promise })
     }
 
+    fn begin(&mut self, name: &str) -> Completion {
+        let ids = vec![id(name)];
+        self.request(|promise| Input::Start { ids, patience: Patience::None, promise })
+    }
+
     fn start_many(&mut self, names: &str) -> Completion {
         let ids = names.split_whitespace().map(id).collect();
         self.request(|promise| Input::Start { ids, patience: Patience::RequiredOnly, promise })
@@ -250,8 +260,12 @@ impl Rig {
     }
 
     fn remove(&mut self, names: &str) -> Completion {
-        let ids = names.split_whitespace().map(id).collect();
-        self.request(|promise| Input::Remove { ids, promise })
+        let remove = names.split_whitespace().map(id).collect();
+        self.change(Changes { remove, ..Changes::default() })
+    }
+
+    fn change(&mut self, changes: Changes) -> Completion {
+        self.request(|promise| Input::Change { changes, promise })
     }
 
     /// Takes all that can happen without time going by.

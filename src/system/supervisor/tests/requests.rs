@@ -295,3 +295,65 @@ fn requests_that_nobody_waits_for_do_not_pile_up() {
     }
     assert_eq!(rig.machine.batches.len(), 1);
 }
+
+/// Removes `old`, which takes two seconds to stop, brings `new` and starts it.
+fn exchange(rig: &mut Rig) -> Completion {
+    ok(&rig.start("old"));
+    rig.on_stop("old", Stop::After(2 * SECOND));
+    rig.log();
+    let enrol = vec![rig.enrolment("new", LifecycleOptions::default())];
+    let (remove, start) = (vec![id("old")], vec![id("new")]);
+    rig.change(Changes { remove, enrol, start, ..Changes::default() })
+}
+
+#[test]
+fn of_changes_the_stops_come_first() {
+    let mut rig = Rig::with("old", usual);
+    let done = exchange(&mut rig);
+    rig.check("old stopping; stop old");
+    waits(&done);
+    rig.advance(2 * SECOND);
+    rig.check("old stopped; new starting (attempt 1); start new; new running");
+    ok(&done);
+    assert!(rig.board.state(&id("old")).is_none());
+    rig.finish();
+}
+
+#[test]
+fn a_stop_cancels_the_start_that_changes_have_ahead() {
+    let mut rig = Rig::with("old", usual);
+    let done = exchange(&mut rig);
+    ok(&rig.stop("new"));
+    rig.advance(2 * SECOND);
+    fails(&done, "Canceled service start canceled by a stop");
+    assert_eq!(rig.status("new"), Status::Unknown);
+    rig.finish();
+}
+
+#[test]
+fn changed_references_hold_for_the_next_start() {
+    let mut rig = Rig::with("web, db", usual);
+    let references = BTreeMap::from([(id("web"), vec![id("db")])]);
+    ok(&rig.change(Changes { references, ..Changes::default() }));
+    ok(&rig.start("web"));
+    rig.check(
+        "db starting (attempt 1); start db; db running; \
+               web starting (attempt 1); start web; web running",
+    );
+    ok(&rig.stop("db"));
+    rig.check("web stopping; stop web; web stopped; db stopping; stop db; db stopped");
+    rig.finish();
+}
+
+#[test]
+fn who_only_sets_off_a_start_is_not_kept_waiting() {
+    let mut rig = Rig::with("db, web: db nothing", usual);
+    rig.script("db", [Run::Hang]);
+    ok(&rig.begin("db"));
+    fails(
+        &rig.begin("web"),
+        "Invalid service startup blocked by missing dependencies: app:web requires app:nothing",
+    );
+    assert_eq!(rig.status("db"), Status::Starting);
+    rig.finish();
+}

@@ -6,6 +6,11 @@ use std::sync::mpsc;
 use super::*;
 use crate::system::supervisor::{Supervisor, log_level};
 
+fn enrol(supervisor: &Supervisor, service: Arc<Stubborn>, options: LifecycleOptions) -> Completion {
+    let enrolment = Enrolment { id: id("a"), service, options };
+    supervisor.change(Changes { enrol: vec![enrolment], ..Changes::default() })
+}
+
 /// Fails its first start, never stops by itself.
 #[derive(Default)]
 struct Stubborn {
@@ -55,7 +60,7 @@ fn drives_a_service_from_start_to_kill() {
         },
         ..LifecycleOptions::default()
     };
-    let registered = supervisor.register(id("a"), service.clone(), options, vec![]);
+    let registered = enrol(&supervisor, service.clone(), options);
     assert!(registered.wait().into_result().is_ok());
     assert!(supervisor.start(id("a")).wait().into_result().is_ok());
     assert_eq!(supervisor.state(&id("a")).unwrap().status, Status::Running);
@@ -84,12 +89,7 @@ fn requests_left_behind_are_answered() {
     let (sender, _updates) = mpsc::channel();
     let observer = Arc::new(Forward(Mutex::new(sender)));
     let supervisor = Supervisor::spawn(Clock::manual(), observer).unwrap();
-    let _ = supervisor.register(
-        id("a"),
-        Arc::new(Stubborn::default()),
-        LifecycleOptions::default(),
-        vec![],
-    );
+    let _ = enrol(&supervisor, Arc::new(Stubborn::default()), LifecycleOptions::default());
     let start = supervisor.start(id("a")); // Its retry never comes: the clock stands still.
     drop(supervisor);
     let error = start.wait().into_result().unwrap_err();

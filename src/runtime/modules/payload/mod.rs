@@ -1,21 +1,32 @@
-//! `payload`, and the message objects that carry payloads.
+//! `payload`, and the message objects that carry payloads. Specification 01, sections 5.3 and 10.
+//!
+//! A payload is content in a format: a Lua value, or a text or bytes in a Lua string. An error
+//! object is a format of its own that converts to nothing.
 
+mod convert;
+
+use crate::infra::error::Error;
 use crate::runtime::engine::error::ErrorObject;
-use crate::runtime::engine::mail::{MessageObject, Payload, PayloadObject};
+use crate::runtime::engine::mail::{Format, MessageObject, Payload, PayloadObject};
 use crate::runtime::engine::raw::{State, Type};
 use crate::runtime::engine::slot::Slot;
-use crate::runtime::engine::{Cx, Ret, host, push_functions, register_type};
+use crate::runtime::engine::{Cx, Raise, Ret, host, push_functions, register_type};
 
-const FORMATS: &[(&str, &str)] = &[
-    ("JSON", "json/plain"),
-    ("YAML", "yaml/plain"),
-    ("STRING", "text/plain"),
-    ("BYTES", "application/octet-stream"),
-    ("MSGPACK", "application/msgpack"),
-    ("LUA", "lua/any"),
-    ("GOLANG", "golang/any"),
-    ("ERROR", "golang/error"),
+pub use convert::to_lua;
+
+/// Names, texts, and the formats that content may be in.
+const FORMATS: &[(&str, &str, Option<Format>)] = &[
+    ("JSON", "json/plain", Some(Format::Json)),
+    ("YAML", "yaml/plain", Some(Format::Yaml)),
+    ("STRING", "text/plain", Some(Format::String)),
+    ("BYTES", "application/octet-stream", Some(Format::Bytes)),
+    ("MSGPACK", "application/msgpack", Some(Format::Msgpack)),
+    ("LUA", "lua/any", Some(Format::Lua)),
+    ("GOLANG", "golang/any", Some(Format::Golang)),
+    ("ERROR", ERROR, None),
 ];
+
+const ERROR: &str = "golang/error";
 
 pub fn register_types(l: State) {
     register_type::<MessageObject>(
@@ -29,7 +40,12 @@ pub fn register_types(l: State) {
     );
     register_type::<PayloadObject>(
         l,
-        &[(c"data", host(data)), (c"unmarshal", host(data)), (c"get_format", host(get_format))],
+        &[
+            (c"data", host(data)),
+            (c"unmarshal", host(data)),
+            (c"get_format", host(get_format)),
+            (c"transcode", host(transcode)),
+        ],
         &[(c"__tostring", host(payload_text))],
     );
 }
@@ -37,8 +53,8 @@ pub fn register_types(l: State) {
 pub fn open(l: State) {
     push_functions(l, &[(c"new", host(new))]);
     l.new_table(0, FORMATS.len());
-    for (name, format) in FORMATS {
-        l.push_str(format);
+    for (name, text, _) in FORMATS {
+        l.push_str(text);
         l.set_field(-2, name);
     }
     l.set_read_only(-1, true);
@@ -50,34 +66,63 @@ fn new(cx: &mut Cx) -> Ret {
     let l = cx.l;
     l.set_top(1);
     let slot = Slot::take(l);
-    l.push_userdata(PayloadObject { slot });
+    l.push_userdata(PayloadObject::of(slot));
     cx.values(1)
 }
 
-/// The format of the payload at 1.
-fn format_of(cx: &Cx) -> Result<&'static str, crate::runtime::engine::Raise> {
+/// Pushes the content of the payload at 1. Its format; none for an error.
+fn content(cx: &Cx) -> Result<Option<Format>, Raise> {
     let l = cx.l;
-    let is_error = l.with::<PayloadObject, _>(1, |payload| {
+    let format = l.with::<PayloadObject, _>(1, |payload| {
         payload.slot.push(l);
-        let is_error = l.type_of(-1) == Type::Userdata && l.is::<ErrorObject>(-1);
-        l.pop(1);
-        is_error
+        payload.format
     });
-    match is_error {
-        Some(true) => Ok("golang/error"),
-        Some(false) => Ok("lua/any"),
-        None => Err(cx.bad_argument(1, "payload expected")),
+    let format = format.ok_or_else(|| cx.bad_argument(1, "payload expected"))?;
+    let is_error = l.type_of(-1) == Type::Userdata && l.is::<ErrorObject>(-1);
+    Ok((!is_error).then_some(format))
+}
+
+fn no_path() -> Error {
+    Error::internal("no transcoding path found")
+}
+
+/// The Lua value; an error has none.
+fn data(cx: &mut Cx) -> Ret {
+    let converted = match content(cx)? {
+        Some(format) => convert::to_lua(cx.l, format),
+        None => Err(no_path()),
+    };
+    match converted {
+        Ok(()) => cx.values(1),
+        Err(error) => cx.fail(error),
     }
 }
 
-fn data(cx: &mut Cx) -> Ret {
+/// `payload:transcode(format)`: the same content in another format.
+fn transcode(cx: &mut Cx) -> Ret {
+    let to = cx.string(2)?;
+    let from = content(cx)?;
     let l = cx.l;
-    let pushed = l.with::<PayloadObject, _>(1, |payload| payload.slot.push(l));
-    pushed.ok_or_else(|| cx.bad_argument(1, "payload expected"))?;
-    if l.type_of(-1) == Type::Userdata && l.is::<ErrorObject>(-1) {
-        return cx.fail(crate::infra::error::Error::internal("no transcoding path found"));
+    if from.is_none() && to == ERROR {
+        let slot = Slot::take(l);
+        l.push_userdata(PayloadObject::of(slot));
+        return cx.values(1);
     }
+    let to = FORMATS.iter().find(|(_, text, _)| *text == to).and_then(|(_, _, format)| *format);
+    let (Some(from), Some(to)) = (from, to) else { return cx.fail(no_path()) };
+    if let Err(error) = convert::convert(l, from, to) {
+        return cx.fail(error);
+    }
+    let slot = Slot::take(l);
+    l.push_userdata(PayloadObject { slot, format: to });
     cx.values(1)
+}
+
+/// The text of the format of the payload at 1.
+fn format_of(cx: &Cx) -> Result<&'static str, Raise> {
+    let format = content(cx)?;
+    let known = FORMATS.iter().find(|(_, _, known)| *known == format);
+    Ok(known.map_or(ERROR, |(_, text, _)| text))
 }
 
 fn get_format(cx: &mut Cx) -> Ret {
@@ -116,11 +161,11 @@ fn message_payload(cx: &mut Cx) -> Ret {
         let payload = &mut message.mail.payload;
         payload.unpack(l);
         match payload {
-            Payload::One(slot) => l.push_userdata(PayloadObject { slot: slot.share() }),
+            Payload::One(slot) => l.push_userdata(PayloadObject::of(slot.share())),
             Payload::Many(slots) => {
                 l.new_table(slots.len(), 0);
                 for (n, slot) in slots.iter().enumerate() {
-                    l.push_userdata(PayloadObject { slot: slot.share() });
+                    l.push_userdata(PayloadObject::of(slot.share()));
                     l.raw_set_index(-2, n + 1);
                 }
             }

@@ -9,6 +9,8 @@
 //!    the session does the same.
 //! 3. [`exit_code`] of the result.
 
+mod events;
+
 use std::any::Any;
 use std::io;
 use std::os::fd::BorrowedFd;
@@ -18,12 +20,17 @@ use parking_lot::Mutex;
 
 use crate::core::dispatcher::{Command, CommandId, Dispatcher, Handler};
 use crate::core::reactor::terminal::{
-    Input, Output, RawError, RawMode, ReadError, ReadReply, Written, is_terminal,
+    Input, Output, RawError, RawMode, ReadError, ReadReply, Written, is_terminal, keys, on_restore,
+    screen_size,
 };
 use crate::core::relay::Outcome;
 use crate::infra::error::{Error, Kind};
 use crate::infra::transcoder::Value;
-use crate::system::spawn::{IoDone, ReadCommand, Stream, TerminalPort};
+use crate::system::spawn::{InputSink, IoDone, ReadCommand, Stream, TerminalPort};
+
+pub use events::resized;
+
+use events::Listening;
 
 /// Makes the commands that read from terminals known.
 pub fn register(dispatcher: &Dispatcher) {
@@ -56,12 +63,20 @@ impl Handler for Reads {
 /// Standard streams and arguments, as one process sees them.
 pub struct TerminalSession {
     args: Vec<String>,
-    input: Input,
+    input: Arc<Input>,
     out: Output,
     err: Output,
     /// What raw mode is about.
     terminal: BorrowedFd<'static>,
     raw: Mutex<Raw>,
+    /// Whoever gets the events of the terminal, and is the mouse on? Taken before `raw`.
+    events: Mutex<Events>,
+}
+
+#[derive(Default)]
+struct Events {
+    listening: Option<Arc<Listening>>,
+    mouse: bool,
 }
 
 /// How often raw mode was switched on, and whether it may be. Held while modes are changed.
@@ -86,7 +101,9 @@ impl TerminalSession {
         err: Output,
         terminal: BorrowedFd<'static>,
     ) -> TerminalSession {
-        TerminalSession { args, input, out, err, terminal, raw: Mutex::default() }
+        let input = Arc::new(input);
+        let (raw, events) = Default::default();
+        TerminalSession { args, input, out, err, terminal, raw, events }
     }
 
     /// Pending and later reads fail as [`Kind::Canceled`], `terminal closed`. Output goes on.
@@ -96,12 +113,32 @@ impl TerminalSession {
 
     /// Nobody uses the terminal any more: closes the input, and puts the modes back for good.
     pub fn end(&self) {
+        self.stop_events();
         self.close();
         let mut raw = self.raw.lock();
         raw.ended = true;
         raw.guards.clear();
     }
+
+    /// Writes a control sequence; whoever has no screen does not see it.
+    fn control(&self, sequence: &[u8]) {
+        if is_terminal(self.terminal) && self.out.is_terminal() {
+            let _ = self.out.write(sequence, |_| ());
+        }
+    }
+
+    /// What has to be said when everybody leaves.
+    fn prepare_to_leave(&self, events: &Events) {
+        on_restore(match (&events.listening, events.mouse) {
+            (None, false) => b"",
+            (Some(_), false) => keys::END,
+            (_, true) => ALL_OFF,
+        });
+    }
 }
+
+/// [`keys::MOUSE_OFF`] and [`keys::END`].
+const ALL_OFF: &[u8] = b"\x1b[?1006l\x1b[?1003l\x1b[?1004l\x1b[?2004l";
 
 impl Drop for TerminalSession {
     fn drop(&mut self) {
@@ -126,7 +163,7 @@ impl TerminalPort for TerminalSession {
     }
 
     fn read(&self, n: usize, done: IoDone<Vec<u8>>) {
-        self.input.read(n, reply(done));
+        let _ = self.input.read(n, reply(done));
     }
 
     fn read_line(&self, done: IoDone<Vec<u8>>) {
@@ -152,6 +189,50 @@ impl TerminalPort for TerminalSession {
             raw.guards.pop();
         }
         Ok(())
+    }
+
+    fn start_events(&self, sink: InputSink) -> Result<(), Error> {
+        let mut events = self.events.lock();
+        if events.listening.is_some() {
+            return Err(Error::new(Kind::AlreadyExists, "input reader already started"));
+        }
+        self.raw(true)?;
+        self.control(keys::BEGIN);
+        events.listening = Some(Listening::start(&self.input, self.terminal, sink));
+        self.prepare_to_leave(&events);
+        Ok(())
+    }
+
+    fn stop_events(&self) {
+        let mut events = self.events.lock();
+        if std::mem::take(&mut events.mouse) {
+            self.control(keys::MOUSE_OFF);
+        }
+        if let Some(listening) = events.listening.take() {
+            listening.stop(&self.input);
+            self.control(keys::END);
+            // It was on, so this does not fail.
+            let _ = self.raw(false);
+        }
+        self.prepare_to_leave(&events);
+    }
+
+    fn mouse(&self, on: bool) -> Result<(), Error> {
+        if !is_terminal(self.terminal) {
+            return Err(Error::internal("stdin is not a terminal"));
+        }
+        let mut events = self.events.lock();
+        if std::mem::replace(&mut events.mouse, on) != on {
+            self.control(if on { keys::MOUSE_ON } else { keys::MOUSE_OFF });
+        }
+        self.prepare_to_leave(&events);
+        Ok(())
+    }
+
+    fn screen_size(&self) -> Result<(u16, u16), Error> {
+        screen_size(self.terminal)
+            .or_else(|_| screen_size(rustix::stdio::stdout()))
+            .map_err(internal)
     }
 }
 

@@ -1,0 +1,49 @@
+//! Hosts whose PIDs are no processes: for each PID a sink, as long as somebody keeps it attached.
+
+use std::sync::Arc;
+
+use parking_lot::RwLock;
+use rustc_hash::FxHashMap;
+
+use crate::core::pid::Pid;
+use crate::core::relay::node::Sink;
+use crate::core::relay::package::{Package, Refusal, Refused};
+use crate::infra::error::{Error, Kind, Result};
+
+/// The sinks of one host. Cheap to clone; clones are the same.
+#[derive(Clone, Default)]
+pub struct Sinks(Arc<RwLock<FxHashMap<Pid, Arc<dyn Sink>>>>);
+
+/// A sink is attached while this is there.
+#[must_use = "dropping it detaches the sink"]
+pub struct Attachment {
+    sinks: Sinks,
+    pid: Pid,
+}
+
+impl Sinks {
+    /// # Errors
+    /// `ALREADY_EXISTS`: the PID has a sink.
+    pub(super) fn attach(&self, pid: Pid, sink: Arc<dyn Sink>) -> Result<Attachment> {
+        let mut sinks = self.0.write();
+        if sinks.contains_key(&pid) {
+            return Err(Error::new(Kind::AlreadyExists, format!("pid already attached: {pid}")));
+        }
+        sinks.insert(pid, sink);
+        Ok(Attachment { sinks: self.clone(), pid })
+    }
+
+    pub(super) fn deliver(&self, package: Package) -> Result<(), Refused> {
+        let sink = self.0.read().get(&package.to).cloned();
+        match sink {
+            Some(sink) => sink.deliver(package),
+            None => Err(Refused { package, reason: Refusal::NoProcess }),
+        }
+    }
+}
+
+impl Drop for Attachment {
+    fn drop(&mut self) {
+        self.sinks.0.write().remove(&self.pid);
+    }
+}
