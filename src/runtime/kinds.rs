@@ -27,11 +27,13 @@ pub struct LuaListener {
     programs: Mutex<BTreeMap<EntryId, Arc<Entry>>>,
 }
 
-/// Has a registry give its Lua entries to the kernel; `strict`: those without type errors only.
+/// Has a registry give its Lua entries to the kernel.
+///
+/// `strict`: entries with type errors are refused.
 pub fn register(registry: &Registry, kernel: &Arc<Kernel>, strict: bool) {
     let (units, programs) = (Mutex::default(), Mutex::default());
-    let listener = LuaListener { kernel: kernel.clone(), units, programs };
-    let listener = TypeChecked::new(listener, strict);
+    let listener =
+        TypeChecked::new(LuaListener { kernel: kernel.clone(), units, programs }, strict);
     for kind in ["process.lua", "function.lua", "library.lua"] {
         registry.register_listener(kind, listener.clone());
     }

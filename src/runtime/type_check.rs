@@ -48,6 +48,18 @@ impl<L: Listener> Listener for TypeChecked<L> {
     fn delete(&self, entry: &Entry) -> Result<()> {
         self.inner.delete(entry)
     }
+
+    fn begin(&self) -> Result<()> {
+        self.inner.begin()
+    }
+
+    fn commit(&self) -> Result<()> {
+        self.inner.commit()
+    }
+
+    fn discard(&self) {
+        self.inner.discard();
+    }
 }
 
 /// Refuses an entry whose source has type errors. A source that does not parse is somebody else's.

@@ -195,10 +195,10 @@ pub struct VmData {
     /// thing that could have happened to them.
     pub suspects: Vec<u32>,
     pub housekeeping: Housekeeping,
-    /// Its collector works as if memory were short.
-    is_short: bool,
     /// Processes without an actor and a scope may do nothing.
     pub is_strict: bool,
+    /// Its collector works as if memory were short.
+    is_short: bool,
     /// Size that the heap may have, if the one process of this VM has a limit.
     pub memory_limit: Option<usize>,
     ready: VecDeque<u32>,
@@ -313,8 +313,8 @@ impl VmData {
             generation: 0,
             suspects: Vec::new(),
             housekeeping: Housekeeping::default(),
-            is_short: false,
             is_strict,
+            is_short: false,
             memory_limit: None,
             ready: VecDeque::new(),
             chunks: Vec::new(),
@@ -664,6 +664,10 @@ impl LuaVm {
             .map_err(|_| Error::internal("failed to create process"))
             .and_then(|definition| data.chunk(&definition))
             .inspect_err(|_| data.leave_host(host))?;
+        if let (Some(slot), Some(cell)) = (&request.slot, data.cell()) {
+            // The first call of a function with one instance gives it its home.
+            slot.function().is_at_home(cell);
+        }
         let served = request.slot.map(|slot| Served::new(slot, None));
         let extra = match (request.frame, request.on_end, request.terminal, served) {
             (None, None, None, None) => None,
