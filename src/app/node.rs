@@ -23,7 +23,6 @@ use crate::services::groups::GroupScopeListener;
 use crate::services::security::PolicyListener;
 use crate::services::{events, terminal};
 use crate::system::factory::Factory;
-use crate::system::functions::{self, Call};
 use crate::system::host::{Host, HostKind, Hosts};
 use crate::system::kernel::Kernel;
 use crate::system::lifecycle::Lifecycle;
@@ -132,18 +131,9 @@ impl Node {
 }
 
 impl Node {
-    /// Calls a function and waits for its result. `NOT_FOUND`: there is none; `TIMEOUT`: it goes on.
-    pub fn call(&self, target: &str, args: &[Value], timeout: Duration) -> Result<Value> {
-        let (sender, ended) = mpsc::channel();
-        let function = self.kernel.functions.get(target)?;
-        let (args, parent) = (Wire::of(args), Pid::NONE);
-        let call = Call { function, args, frame: None, parent, at: None };
-        let done = move |outcome| {
-            // Nobody may be waiting for it any more.
-            let _ = sender.send(outcome);
-        };
-        functions::call(&self.kernel, call, Box::new(done));
-        Ended(ended).wait(timeout)
+    /// Calls a function; [`Ended`] hears of its result. `NOT_FOUND`: there is none.
+    pub fn call(&self, target: &str, args: &[Value]) -> Result<Ended> {
+        outside::call(&self.kernel, target, args)
     }
 }
 

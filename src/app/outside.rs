@@ -14,6 +14,7 @@ use crate::core::relay::{Body, Exit, Outcome, Package, Refusal, Refused};
 use crate::infra::error::{Error, Kind, Result};
 use crate::infra::transcoder::Value;
 use crate::infra::transcoder::wire::Wire;
+use crate::system::functions::{self, Call};
 use crate::system::kernel::{Kernel, RootSpawn};
 
 /// How long a sender rests while its target has no room.
@@ -63,6 +64,19 @@ fn message(topic: &str, values: &[Value]) -> Body {
     message.str(topic.as_bytes());
     values.iter().for_each(|value| message.value(value));
     Body::Message(message)
+}
+
+/// Calls a function; what is given hears of its result. `NOT_FOUND`: there is none.
+pub fn call(kernel: &Arc<Kernel>, target: &str, args: &[Value]) -> Result<Ended> {
+    let function = kernel.functions.get(target)?;
+    let (sender, ended) = mpsc::channel();
+    let (args, parent) = (Wire::of(args), Pid::NONE);
+    let done = move |outcome| {
+        // Nobody may be waiting for it any more.
+        let _ = sender.send(outcome);
+    };
+    functions::call(kernel, Call { function, args, frame: None, parent, at: None }, Box::new(done));
+    Ok(Ended(ended))
 }
 
 /// The end of a process, to be waited for.

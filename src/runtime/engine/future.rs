@@ -72,7 +72,7 @@ impl VmData {
                         main.push_nil();
                     }
                     let slot = Slot::take(main);
-                    main.push_userdata(PayloadObject { slot });
+                    main.push_userdata(PayloadObject::of(slot));
                     main.push_value(-1);
                     Ok(Slot::take(main))
                 }
