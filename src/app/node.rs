@@ -5,7 +5,6 @@
 //! directly.
 
 use std::sync::{Arc, OnceLock};
-use std::time::Duration;
 
 use crate::app::components::{RegistryEvents, open_pool};
 use crate::app::infrastructure::{Infrastructure, MAILBOX, TABLE};
@@ -132,9 +131,9 @@ impl Node {
 }
 
 impl Node {
-    /// Calls a function and waits for its result. `NOT_FOUND`: there is none; `TIMEOUT`: it goes on.
-    pub fn call(&self, target: &str, args: &[Value], timeout: Duration) -> Result<Value> {
-        outside::call(&self.kernel, target, args, timeout)
+    /// Calls a function; [`Ended`] hears of its result. `NOT_FOUND`: there is none.
+    pub fn call(&self, target: &str, args: &[Value]) -> Result<Ended> {
+        outside::call(&self.kernel, target, args)
     }
 }
 

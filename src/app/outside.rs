@@ -88,6 +88,19 @@ fn message(topic: &str, values: &[Value]) -> Body {
     Body::Message(message)
 }
 
+/// Calls a function; what is given hears of its result. `NOT_FOUND`: there is none.
+pub fn call(kernel: &Arc<Kernel>, target: &str, args: &[Value]) -> Result<Ended> {
+    let function = kernel.functions.get(target)?;
+    let (sender, ended) = mpsc::channel();
+    let (args, parent) = (Wire::of(args), Pid::NONE);
+    let done = move |outcome| {
+        // Nobody may be waiting for it any more.
+        let _ = sender.send(outcome);
+    };
+    functions::call(kernel, Call { function, args, frame: None, parent, at: None }, Box::new(done));
+    Ok(Ended(ended))
+}
+
 /// The end of a process, to be waited for.
 pub struct Ended(mpsc::Receiver<Outcome>);
 

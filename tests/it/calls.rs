@@ -5,7 +5,7 @@ use std::time::Duration;
 use wippy::app::node::{Node, Options};
 use wippy::core::registry::Changeset;
 use wippy::core::scheduler::Options as SchedulerOptions;
-use wippy::infra::error::Kind;
+use wippy::infra::error::{Kind, Result};
 use wippy::infra::transcoder::Value;
 use wippy::system::host::HostKind;
 
@@ -23,13 +23,17 @@ fn node() -> Node {
     node
 }
 
+fn call(node: &Node, target: &str, args: &[Value]) -> Result<Value> {
+    node.call(target, args)?.wait(LONG)
+}
+
 #[test]
 fn the_host_program_calls() {
     let node = node();
-    assert_eq!(node.call("fn:sum", &[1.into(), 2.into()], LONG), Ok(Value::Int(3)));
-    let error = node.call("fn:fail", &[], LONG).expect_err("fails");
+    assert_eq!(call(&node, "fn:sum", &[1.into(), 2.into()]), Ok(Value::Int(3)));
+    let error = call(&node, "fn:fail", &[]).expect_err("fails");
     assert_eq!((error.kind(), error.retryable()), (&Kind::Conflict, Some(true)));
-    let missing = node.call("fn:none", &[], LONG).expect_err("there is none");
+    let missing = call(&node, "fn:none", &[]).expect_err("there is none");
     assert_eq!(*missing.kind(), Kind::NotFound);
 }
 
@@ -48,12 +52,12 @@ fn isolated_processes_call_elsewhere() {
 #[test]
 fn a_changed_library_is_seen_by_the_next_call() {
     let node = node();
-    assert_eq!(node.call("fn:uses", &[3.into()], LONG), Ok(Value::Int(12)));
+    assert_eq!(call(&node, "fn:uses", &[3.into()]), Ok(Value::Int(12)));
     let source =
         "loads = (loads or 0) + 1 return {name = 'base', twice = function(x) return x * 10 end}";
     let changed = callees::entry("lib:base", "library.lua", source, &[]);
     let mut changes = Changeset::new();
     changes.update(changed);
     node.registry.apply(changes).expect("applies");
-    assert_eq!(node.call("fn:uses", &[3.into()], LONG), Ok(Value::Int(300)));
+    assert_eq!(call(&node, "fn:uses", &[3.into()]), Ok(Value::Int(300)));
 }
