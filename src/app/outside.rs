@@ -50,28 +50,6 @@ pub fn spawn(kernel: &Kernel, source: &str, host: &str, args: &[Value]) -> Resul
     Ok((pid, Ended(ended)))
 }
 
-/// Calls a function, or a process with a default host, and waits for what it returns.
-///
-/// # Errors
-/// Those of the function; `TIMEOUT`: it has not returned, and goes on.
-pub fn call(
-    kernel: &Arc<Kernel>,
-    target: &str,
-    args: &[Value],
-    timeout: Duration,
-) -> Result<Value> {
-    let (sender, ended) = mpsc::channel();
-    let function = kernel.functions.get(target)?;
-    let (args, parent) = (Wire::of(args), Pid::NONE);
-    let call = Call { function, args, frame: None, parent, at: None };
-    let done = move |outcome| {
-        // Nobody may be waiting for it any more.
-        let _ = sender.send(outcome);
-    };
-    functions::call(kernel, call, Box::new(done));
-    Ended(ended).wait(timeout)
-}
-
 /// Sends a message, once.
 ///
 /// # Errors

@@ -380,6 +380,57 @@ fn host_modules() {
     );
 }
 
+/// A program for each module that is taken without a word, and what its declaration warns of.
+#[test]
+fn modules_that_entries_list() {
+    let rows: &[(&str, &str, &str)] = &[
+        (
+            "local ctx = require(\"ctx\") local v, err = ctx.get(\"k\") local s: string = ctx.all().user",
+            "local ctx = require(\"ctx\") ctx.get(1)",
+            "1:36 E0012 expected string, got 1",
+        ),
+        (
+            "local json = require(\"json\") local s: string = json.encode({a = 1}) json.encode() local n: number = json.decode(s) local ok: boolean, err = json.validate({type = \"object\"}, {}) json.validate(\"{}\", 5)",
+            "local json = require(\"json\") json.decode({})",
+            "1:42 E0012 expected string, got table",
+        ),
+        (
+            "local pg = require(\"pg\") local g, err = pg.open(\"app:scope\") g:join({\"a\", \"b\"}) g:leave(\"a\") for _, pid in ipairs(g:get_members(\"a\")) do print(pid) end local sub: pg.Subscription, now = g:events() for name in pairs(now) do print(name, #now[name]) end local ch = sub:channel() sub:close({flush = true}) sub:close() local s, e = g:monitor(\"a\") if not s then print(e:message()) end",
+            "local pg = require(\"pg\") pg.open(\"app:scope\"):join(5)",
+            "1:52 E0012 expected string | {string}, got 5",
+        ),
+        (
+            "local security = require(\"security\") local a: security.Actor = security.new_actor(\"ann\", {role = \"x\"}) local p: security.Policy, err = security.policy(\"app:p\") local s = security.new_scope({p}):with(p):without({ns = \"app\", name = \"p\"}) if s:evaluate(a, \"read\", \"x\") == \"allow\" then print(a:meta().role) end process.with_context({}):with_actor(a):with_scope(s):spawn(\"app:p\", \"app:host\")",
+            "local security = require(\"security\") security.new_scope():with(5)",
+            "1:66 E0012 expected security.Policy, got 5",
+        ),
+        (
+            "local uuid = require(\"uuid\") local id: string = uuid.v4() local n: number = uuid.parse(id).version uuid.validate(5) uuid.format(id, \"urn\") uuid.format(id)",
+            "local uuid = require(\"uuid\") uuid.format(\"x\", \"long\")",
+            "1:47 E0012 expected \"standard\" | \"simple\" | \"urn\" | nil, got \"long\"",
+        ),
+        (
+            "local tty = require(\"tty\") local w: number, h: number = tty.screen_size() local quit = tty.bind({keys = {\"q\"}}) local ev: tty.Event = tty.events():receive() if quit:matches(ev) then print(ev.key) end local s = tty.style():bold():padding(1, 2):border(tty.borders.ROUNDED):align(tty.align.CENTER) print(tty.text.join_vertical(tty.text.position.LEFT, s:render(\"a\", 1), \"b\"))",
+            "local tty = require(\"tty\") tty.style():width(\"wide\")",
+            "1:46 E0012 expected number, got \"wide\"",
+        ),
+        (
+            "local p: payload.Payload, err = payload.new({}):transcode(payload.format.JSON) local n: number = math.tau + math.e",
+            "local x = payload.format.XML",
+            "1:26 E0011 payload.Formats has no field 'XML'",
+        ),
+        (
+            "local v, err = process.exec(\"app:p\", \"app:host\", 1) local s: process.Spawner = process.with_options({network = \"app:n\"}):with_name(\"n\"):with_message(\"t\", 1) process.upgrade()",
+            "process.with_options({network = 5})",
+            "1:33 E0012 expected string?, got 5",
+        ),
+    ];
+    for (good, bad, finding) in rows {
+        warned(good, &[]);
+        warned(bad, &[finding]);
+    }
+}
+
 /// The rows of the table of the specification, 02, section 3.1: a program that is taken, and one that
 /// is refused because the type is understood. Where there is none, anything goes there.
 #[test]

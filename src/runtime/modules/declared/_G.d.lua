@@ -38,6 +38,10 @@ interface _G
   function print(...: any): ()
   --- A module or library that the entry lists.
   function require(name: string): any
+  --- The messages of a topic go to this channel, which it returns.
+  function subscribe(topic: string, ch: channel.Channel): (channel.Channel?, error?)
+  --- They no longer do; the channel stays open.
+  function unsubscribe(ch: channel.Channel): (boolean, error?)
   --- `v` if it is a number; raises otherwise.
   function number(v?: any): number
   --- `v` if it is an integral number; raises otherwise.

@@ -50,10 +50,14 @@ interface math
   function isinf(x: number): boolean
   function isfinite(x: number): boolean
   pi: number
+  --- Euler's number.
   e: number
+  --- Twice `pi`.
+  tau: number
+  --- The golden ratio.
   phi: number
   sqrt2: number
-  tau: number
+  --- Unlike any number, itself too.
   nan: number
   huge: number
   maxinteger: number

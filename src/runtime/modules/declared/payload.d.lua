@@ -3,7 +3,19 @@ interface payload
   --- Wraps a value.
   function new(v?: any): Payload
   --- Names of formats.
-  format: any
+  format: Formats
+end
+
+--- Names of formats.
+interface Formats
+  JSON: string
+  YAML: string
+  STRING: string
+  BYTES: string
+  MSGPACK: string
+  LUA: string
+  GOLANG: string
+  ERROR: string
 end
 
 --- A value with a format.
@@ -11,7 +23,10 @@ interface Payload
   --- The value, decoded.
   function data(): (any, error)
   function unmarshal(): (any, error)
+  --- One of `payload.format`.
   function get_format(): string
+  --- The same content in another format.
+  function transcode(format: string): (Payload?, error?)
 end
 
 --- What `process.inbox` and `listen` with `{message = true}` give.

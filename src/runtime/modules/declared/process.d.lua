@@ -11,6 +11,14 @@ interface process
   --- Like `spawn`; if one ends, so does the other.
   function spawn_linked(id: string, host: string, ...: any): (string?, error)
   function spawn_linked_monitored(id: string, host: string, ...: any): (string?, error)
+  --- Starts a process, waits for its end: what it returned, or nil and an error.
+  function exec(id: string, host: string, ...: any): (any, error?)
+  --- Goes on as entry `id`, or as itself anew; the PID stays.
+  function upgrade(id?: string, ...: any): never
+  --- A spawner whose children have these context values too. Raises if that is not allowed.
+  function with_context(values: table): Spawner
+  --- A spawner with options for the start. Raises if that is not allowed.
+  function with_options(options: {network: string?}): Spawner
   --- Sends one message of these values to a PID or name.
   function send(destination: string, topic: string, ...: any): (boolean?, error)
   --- The channel of messages that no `listen` takes.
@@ -36,6 +44,27 @@ interface process
   event: Events
   --- Names of processes.
   registry: Names
+end
+
+--- How children are to be started. It never changes: every `with_` gives another one. Raises what is
+--- wrong or not allowed; returns what a start fails with.
+interface Spawner
+  --- Further context values; later ones win.
+  function with_context(values: table): Spawner
+  --- `network`: the entry for outbound connections. Others are for the host.
+  function with_options(options: {network: string?}): Spawner
+  function with_actor(actor: security.Actor): Spawner
+  function with_scope(scope: security.Scope): Spawner
+  --- If a process has this name already, it gets the messages and none is started.
+  function with_name(name: string): Spawner
+  --- A message that is there from the start.
+  function with_message(topic: string, ...: any): Spawner
+  function spawn(id: string, host: string, ...: any): (string?, error?)
+  function spawn_monitored(id: string, host: string, ...: any): (string?, error?)
+  function spawn_linked(id: string, host: string, ...: any): (string?, error?)
+  function spawn_linked_monitored(id: string, host: string, ...: any): (string?, error?)
+  --- Waits for the end: what it returned.
+  function exec(id: string, host: string, ...: any): (any, error?)
 end
 
 --- Kinds of events.
