@@ -8,12 +8,17 @@ use wippy::infra::transcoder::Value;
 
 const CALLER: &str = r#"
     return { main = function(n)
-      for _ = 1, n do funcs.call("bench:f", 1) end
+      for i = 1, n do
+        if funcs.call("bench:f", i) ~= i then error("no call was made") end
+      end
     end }"#;
 
 const FUTURES: &str = r#"
     return { main = function(n)
-      for _ = 1, n do funcs.async("bench:f", 1):response():receive() end
+      for i = 1, n do
+        local payload = funcs.async("bench:f", i):response():receive()
+        if payload:data() ~= i then error("no call was made") end
+      end
     end }"#;
 
 fn funcs(c: &mut Criterion) {
