@@ -1,9 +1,9 @@
 //! JSON Schema, draft 2020-12: does a tree have the shape that a schema asks for?
 //!
-//! - [`compile`]: a schema document to a flat list of nodes, numbered, so that references may go in
+//! - `compile`: a schema document to a flat list of nodes, numbered, so that references may go in
 //!   circles. Wrong keywords, references that lead nowhere and patterns that do not compile are told
 //!   here.
-//! - [`validate`]: a tree against a node. Work and depth are bounded: a schema from somebody who
+//! - `validate`: a tree against a node. Work and depth are bounded: a schema from somebody who
 //!   means harm may double its work with each reference.
 //!
 //! Patterns have RE2's syntax, which is read in linear time. `format`, `contentMediaType` and the like

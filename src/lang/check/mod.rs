@@ -2,7 +2,7 @@
 //!
 //! Types flow down where one is wanted (an annotation, a parameter, a promised result) and up from
 //! literals, calls and declared locals. The rule of the house: *refuse what is sure to be wrong, take
-//! everything else*. So every value is known with its [`Value::sure`]: a union or an optional that
+//! everything else*. So every value is known with its `Value::sure`: a union or an optional that
 //! was looked at by some test, came from a host function or from a variable that is written to is not
 //! sure, and then only a type with nothing in common is refused.
 //!

@@ -10,16 +10,16 @@
 //! | `x as T`, `x :: T :: U` | `x :: T`, `x :: U`; a type Luau lacks becomes `any` |
 //! | `x!`, `interface`, bounds of type parameters | nothing |
 //! | `a & b`, `~a`, `a << b`, ... | calls of the host: [`BITWISE`] |
-//! | `goto`, labels | `continue`, `break`, loops and flags, see [`jump`] |
+//! | `goto`, labels | `continue`, `break`, loops and flags, see `jump` |
 //! | statements behind `break` | `do break end` before them |
-//! | the name of a type as a value | an element of a table of type values, see [`values`] |
+//! | the name of a type as a value | an element of a table of type values, see `values` |
 //!
 //! What the edits refer to are globals that begin with [`RESERVED`]: a program that needs any of them
 //! may not use such names itself. They are globals rather than locals at the top of the chunk because
 //! Luau has 200 locals for a function, and resolves globals that nobody assigns to when it loads the
 //! chunk.
 //!
-//! What cannot be translated is refused with a diagnostic: jumps into loops, see [`jump`]. The casts
+//! What cannot be translated is refused with a diagnostic: jumps into loops, see `jump`. The casts
 //! `::` and `as` give one value, as Luau's do; `x!` gives all that `x` does.
 
 mod edit;

@@ -4,8 +4,8 @@
 //! once and makes userdata of it that all its processes share: nothing about them can be changed.
 //! Types of modules are the type values found in the modules' tables at the time of use.
 //!
-//! [`read`] makes a flat table of nodes, [`check`] walks it beside a value, with raw access only.
-//! Values nested deeper than [`DEPTH_MAX`], such as tables that hold themselves, have no recursive
+//! `read` makes a flat table of nodes, `check` walks it beside a value, with raw access only.
+//! Values nested deeper than `DEPTH_MAX`, such as tables that hold themselves, have no recursive
 //! type. A type of a module that is not there fits everything.
 
 mod check;
