@@ -185,7 +185,7 @@ fn new(cx: &mut Cx) -> Ret {
 
 fn this(cx: &Cx) -> Result<Executor, Raise> {
     let found = cx.l.with::<Executor, _>(1, |this| this.clone());
-    found.ok_or_else(|| cx.bad_argument(1, "funcs.Executor expected"))
+    found.ok_or_else(|| cx.wrong_type(1, "funcs.Executor"))
 }
 
 fn give(cx: &Cx, executor: Executor) -> Ret {

@@ -183,7 +183,7 @@ fn raw(cx: &mut Cx) -> Ret {
     let on = match cx.l.type_of(1) {
         Type::None | Type::Nil => true,
         Type::Boolean => cx.l.bool(1),
-        _ => return Err(cx.bad_argument(1, "boolean expected")),
+        _ => return Err(cx.wrong_type(1, "boolean")),
     };
     match terminal.raw(on) {
         Ok(()) => cx.bool(true),

@@ -54,20 +54,20 @@ pub fn open(l: State) {
 /// The logger a method is called on.
 fn this(cx: &Cx) -> Result<(Arc<str>, Arc<Map>), Raise> {
     let found = cx.l.with::<LoggerObject, _>(1, |this| (this.name.clone(), this.fields.clone()));
-    found.ok_or_else(|| cx.bad_argument(1, "logger expected"))
+    found.ok_or_else(|| cx.wrong_type(1, "logger"))
 }
 
 fn log(cx: &mut Cx, level: Level) -> Ret {
     let l = cx.l;
     if !l.is::<LoggerObject>(1) {
-        return Err(cx.bad_argument(1, "logger expected"));
+        return Err(cx.wrong_type(1, "logger"));
     }
     let is_message = match l.type_of(2) {
         Type::String | Type::Number => true,
         _ => l.is::<error::ErrorObject>(2),
     };
     if !is_message {
-        return Err(cx.bad_argument(2, "string expected"));
+        return Err(cx.wrong_type(2, "string"));
     }
     if !l.is_nil(3) {
         cx.table(3)?;

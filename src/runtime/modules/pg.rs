@@ -102,7 +102,7 @@ fn denied(action: &str, what: &str) -> Error {
 /// The scope of the instance a method is called on; `Ok(None)` once it is released.
 fn this(cx: &Cx) -> Result<Option<Arc<GroupScope>>, Raise> {
     let found = cx.l.with::<Instance, _>(1, |this| this.0.clone());
-    found.ok_or_else(|| cx.bad_argument(1, "pg.Instance expected"))
+    found.ok_or_else(|| cx.wrong_type(1, "pg.Instance"))
 }
 
 /// The scope a method is called on, or the failure that the caller passes on.
@@ -354,7 +354,7 @@ fn watch(
 
 fn subscription(cx: &Cx) -> Result<u32, Raise> {
     let found = cx.l.with::<SubscriptionObject, _>(1, |this| this.channel.id);
-    found.ok_or_else(|| cx.bad_argument(1, "pg.Subscription expected"))
+    found.ok_or_else(|| cx.wrong_type(1, "pg.Subscription"))
 }
 
 fn channel(cx: &mut Cx) -> Ret {

@@ -77,7 +77,7 @@ fn demand_security(cx: &mut Cx) -> Result<(), Raise> {
 /// The spawner a method is called on.
 fn this(cx: &Cx) -> Result<Spawner, Raise> {
     let found = cx.l.with::<Spawner, _>(1, |this| this.clone());
-    found.ok_or_else(|| cx.bad_argument(1, "process.Spawner expected"))
+    found.ok_or_else(|| cx.wrong_type(1, "process.Spawner"))
 }
 
 /// A spawner that starts children as `process.spawn` would.

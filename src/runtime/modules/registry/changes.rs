@@ -45,7 +45,7 @@ pub(super) fn register_types(l: State) {
 /// Works with the operations of the changes a method is called on.
 fn with<T>(cx: &Cx, f: impl FnOnce(&mut Vec<Operation>) -> T) -> Result<T, Raise> {
     let result = cx.l.with::<ChangesObject, _>(1, |this| f(&mut this.operations));
-    result.ok_or_else(|| cx.bad_argument(1, "registry.Changes expected"))
+    result.ok_or_else(|| cx.wrong_type(1, "registry.Changes"))
 }
 
 fn write(cx: &mut Cx, operation: fn(Arc<Entry>) -> Operation) -> Ret {

@@ -53,7 +53,7 @@ pub(super) fn style(cx: &mut Cx) -> Ret {
 
 fn this(cx: &Cx) -> Result<Style, Raise> {
     let style = cx.l.with::<StyleObject, _>(1, |this| this.0.clone());
-    style.ok_or_else(|| cx.bad_argument(1, "tty.Style expected"))
+    style.ok_or_else(|| cx.wrong_type(1, "tty.Style"))
 }
 
 /// Returns a copy of the style with a change.
@@ -69,7 +69,7 @@ fn flag(cx: &Cx, n: c_int) -> Result<bool, Raise> {
     match cx.l.type_of(n) {
         Type::None | Type::Nil => Ok(true),
         Type::Boolean => Ok(cx.l.bool(n)),
-        _ => Err(cx.bad_argument(n, "boolean expected")),
+        _ => Err(cx.wrong_type(n, "boolean")),
     }
 }
 

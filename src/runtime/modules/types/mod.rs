@@ -137,7 +137,7 @@ fn bind(cx: &mut Cx) -> Ret {
     let top = l.top();
     l.raw_get_index(1, 1);
     let Some(scope) = l.with::<TypeValue, _>(-1, |ty| ty.0.scope.clone()) else {
-        return Err(cx.bad_argument(1, "types expected"));
+        return Err(cx.wrong_type(1, "types"));
     };
     let mut imports = Vec::with_capacity(scope.types.imports.len());
     let mut key = Vec::with_capacity(imports.capacity() * 12);
@@ -172,7 +172,7 @@ fn bind(cx: &mut Cx) -> Ret {
 
 fn of(cx: &Cx, index: c_int) -> Result<Type, Raise> {
     let found = cx.l.with::<TypeValue, _>(index, |ty| ty.0.clone());
-    found.ok_or_else(|| cx.bad_argument(index.max(1), "type expected"))
+    found.ok_or_else(|| cx.wrong_type(index.max(1), "type"))
 }
 
 /// `T:method(...)`.
