@@ -79,10 +79,14 @@ impl Frame {
     }
 }
 
-/// `  SOURCE:LINE (NAME)` for each Lua function.
+/// `  SOURCE:LINE (NAME)` for each Lua function. An error that came in while no function ran, say into
+/// the channel of a future, has none, and says so.
 impl fmt::Display for Stack {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str("stack:")?;
+        if self.frames.is_empty() {
+            f.write_str("\n  (outside of Lua functions)")?;
+        }
         for frame in &self.frames {
             write!(f, "\n  {}:{} ({})", frame.source, frame.line, frame.name())?;
         }

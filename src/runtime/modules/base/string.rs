@@ -158,9 +158,15 @@ fn change_case(l: State, change: fn(char) -> char) -> Option<c_int> {
     Some(1)
 }
 
-/// The simple mapping: a letter whose other case is several letters stays as it is.
+/// The simple mapping: a letter whose other case is several letters stays as it is, but for the
+/// Greek ones with an iota below, which have a capital that is one letter besides.
 fn upper(c: char) -> char {
-    single(c.to_uppercase(), c)
+    let above = match c {
+        '\u{1f80}'..='\u{1f87}' | '\u{1f90}'..='\u{1f97}' | '\u{1fa0}'..='\u{1fa7}' => 8,
+        '\u{1fb3}' | '\u{1fc3}' | '\u{1ff3}' => 9,
+        _ => return single(c.to_uppercase(), c),
+    };
+    char::from_u32(u32::from(c) + above).unwrap_or(c)
 }
 
 fn lower(c: char) -> char {
