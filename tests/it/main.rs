@@ -1,5 +1,6 @@
 //! Tests of the whole: one binary, a module for each area.
 
+mod blocking;
 mod callees;
 mod calls;
 mod functions;
@@ -9,4 +10,5 @@ mod lua;
 mod outcome;
 mod permissions;
 mod programs;
+mod scripted;
 mod spawners;

@@ -41,6 +41,13 @@ struct Set {
 /// Makes the base environment and registers all types of userdata.
 pub fn build(vm: &mut VmData) {
     let l = vm.main;
+    push_base(l);
+    vm.environments.base = Some(l.anchor());
+    // Luau's own globals are no longer reachable by anybody.
+}
+
+/// Pushes what every program has, a new table, after [`open_libraries`].
+pub fn push_base(l: State) {
     modules::register_types(l);
     l.new_table(0, 64);
     modules::base::fill(l);
@@ -50,8 +57,6 @@ pub fn build(vm: &mut VmData) {
         l.set_field(-2, module.name);
     }
     modules::process::fill_globals(l);
-    vm.environments.base = Some(l.anchor());
-    // Luau's own globals are no longer reachable by anybody.
 }
 
 impl Environments {
