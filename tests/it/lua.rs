@@ -186,7 +186,7 @@ programs! {
     logger: fields levels named with;
     math: extras functions integers random;
     os: clock date time;
-    process: set_options subscribe unsubscribe;
+    process: exec set_options subscribe unsubscribe;
     payload: formats new sent transcode;
     registry: apply apply_version build_delta changes find get history parse_id snapshot versions
         watch;
