@@ -186,7 +186,8 @@ programs! {
     logger: fields levels named with;
     math: extras functions integers random;
     os: clock date time;
-    process: exec set_options subscribe unsubscribe;
+    pg: groups;
+    process: exec link listen monitor pid registry send set_options spawn subscribe unsubscribe;
     payload: formats new sent transcode;
     registry: apply apply_version build_delta changes find get history parse_id snapshot versions
         watch;

@@ -110,7 +110,11 @@ fn register_for(cx: &mut Cx, name: &str, pid: Result<Pid, Error>) -> Result<(), 
 
 fn lookup(cx: &mut Cx) -> Ret {
     let name = cx.string(1)?;
-    let found = cx.vm().kernel.topology.names().find(&name);
+    // What is a PID already is found as it stands, as destinations are.
+    let found = match PidParts::parse(&name) {
+        Ok(_) => cx.vm().resolve(&name).ok(),
+        Err(_) => cx.vm().kernel.topology.names().find(&name),
+    };
     match found {
         Some(pid) => {
             let l = cx.l;
