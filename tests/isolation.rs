@@ -82,6 +82,42 @@ fn entry(id: &str, kind: &str, source: &str, imports: &[(&str, Value)]) -> Entry
     }
 }
 
+/// What the sources of all processes call to get at their types: a program can call it too.
+#[test]
+fn types_are_everybodys() {
+    let node = node();
+    let source = "
+        local TEXT = 'type P={x:number}'
+        local function check()
+            local types = __wippy_types(TEXT, 1)
+            assert(type(types[1]) == 'type' and types[1]:is({x = 1}) and not types[1]:is({x = 'x'}))
+            assert(types[1] == __wippy_types(TEXT, 1)[1] and types.evil == nil and #types == 1)
+            return types
+        end
+        return {main = function(role)
+            if role == 'first' then
+                pcall(__wippy_types, TEXT, 0)
+                pcall(__wippy_types, TEXT, 1e15)
+                pcall(__wippy_bind, {}, 1)
+            end
+            local types = check()
+            local mine = {is = function() return true end}
+            assert(not pcall(function() types[1] = mine end))
+            assert(not pcall(function() types.evil = mine end))
+            assert(not pcall(rawset, types, 1, mine) and not pcall(table.clear, types))
+            assert(not pcall(setmetatable, types, {__index = mine}))
+            assert(type(__wippy_bind(types, 1)) == 'type')
+            check()
+            if role ~= 'child' then
+                for _ = 1, 3 do assert(process.exec('app:types', 'app:host', 'child')) end
+            end
+            return true
+        end}";
+    node.define("app:types", source).unwrap();
+    let (_, ended) = node.spawn("app:types", "app:host", &["first".into()]).unwrap();
+    ended.wait(LONG).unwrap_or_else(|error| panic!("{error}"));
+}
+
 #[test]
 fn a_library_is_everybodys_own() {
     let node = node();

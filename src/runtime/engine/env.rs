@@ -169,7 +169,9 @@ mod tests {
             }
             match l.type_of(index) {
                 Type::Table => {
-                    assert!(l.is_read_only(index), "{path} can be changed");
+                    // What a host function keeps for itself; what it gives out of it is looked at.
+                    let is_inner = path == "globals.__wippy_types, upvalue 1";
+                    assert!(is_inner || l.is_read_only(index), "{path} can be changed");
                     self.tables += 1;
                     let mut cursor = 0;
                     while let Some(next) = l.next_pair(index, cursor) {
@@ -211,7 +213,12 @@ mod tests {
         let granted: Vec<&str> = modules::GRANTED.iter().map(|module| module.name).collect();
         let at = data.environments.of(l, &granted);
         let mut walk = Walk { l, seen: HashSet::new(), tables: 0, functions: 0 };
+        // Types of a source.
         data.environments.push(at, l);
+        l.get_field(-1, crate::lang::translate::TYPES);
+        l.push_str("type P={x:number}");
+        l.push_number(1.0);
+        l.call(2, 0);
         walk.on("globals");
         data.environments.push_metatable(at, l);
         walk.on("metatable of globals");
