@@ -405,7 +405,10 @@ impl VmData {
     /// Pushes a message object, or the bare value: none is nil, several are a list.
     fn push_mail(&mut self, l: State, mut mail: Mail, as_message: bool) {
         // Who lets go of messages unread leaves their bytes behind, which Luau does not see.
-        l.pace(mail.payload.encoded_len());
+        let behind = mail.payload.encoded_len();
+        if behind != 0 {
+            l.pace(behind);
+        }
         if as_message {
             l.push_userdata(MessageObject { mail });
             return;
