@@ -151,10 +151,10 @@ mod tests {
             assert!(l.check_stack(8));
             let index = l.top();
             match l.type_of(index) {
-                Type::Table | Type::Function | Type::Userdata => {
-                    if self.seen.insert(l.address(index)) {
-                        self.look(index, path);
-                    }
+                Type::Table | Type::Function | Type::Userdata
+                    if self.seen.insert(l.address(index)) =>
+                {
+                    self.look(index, path);
                 }
                 Type::Thread | Type::Other => panic!("{path} is shared"),
                 _ => {}
