@@ -60,9 +60,12 @@ impl VmData {
         if self.memory_limit.is_none() || !self.is_over_memory_limit() {
             return;
         }
-        let all: Vec<u32> = self.by_uniq.values().copied().collect();
-        for id in all {
-            self.end(id, Outcome::Error(memory_limit_exceeded()));
+        let all: Vec<(u64, u32)> = self.by_uniq.iter().map(|(&uniq, &id)| (uniq, id)).collect();
+        for (uniq, id) in all {
+            // The end of one may have been that of another.
+            if self.by_uniq.get(&uniq) == Some(&id) {
+                self.end(id, Outcome::Error(memory_limit_exceeded()));
+            }
         }
     }
 
