@@ -36,6 +36,11 @@ const STACK_MAX: c_int = 20;
 impl Tagged for ErrorObject {
     const TAG: c_int = tags::ERROR;
     const NAME: &'static CStr = c"error";
+
+    fn heap(&self) -> usize {
+        let context = self.context.as_ref().map_or(0, String::capacity);
+        self.error.heap() + context + self.stack.heap()
+    }
 }
 
 impl ErrorObject {
@@ -70,6 +75,14 @@ impl Stack {
             }
         }
         Stack { thread: l.as_ptr() as usize, frames }
+    }
+
+    fn heap(&self) -> usize {
+        let texts = |frame: &Frame| {
+            frame.source.capacity() + frame.name.as_ref().map_or(0, String::capacity)
+        };
+        let own = self.frames.capacity() * size_of::<Frame>();
+        own + self.frames.iter().map(texts).sum::<usize>()
     }
 }
 

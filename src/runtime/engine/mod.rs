@@ -28,6 +28,7 @@ pub mod frame;
 pub mod future;
 pub mod housekeeping;
 pub mod launch;
+pub mod limits;
 pub mod mail;
 pub mod news;
 pub mod process;

@@ -57,10 +57,7 @@ impl VmData {
     fn strip(&mut self, id: u32) {
         self.free_coroutines(id);
         // The channels go, what waited for them stays, in the order of each topic.
-        let listeners = self.processes[id].listeners.take();
-        for listener in listeners.map(|list| list.0).unwrap_or_default() {
-            listener.queue.into_iter().for_each(|mail| self.processes[id].mail.push_back(mail));
-        }
+        self.end_listeners(id);
         if let Some(extra) = &mut self.processes[id].extra {
             extra.subscriptions.clear();
             if let Some(served) = &mut extra.served {

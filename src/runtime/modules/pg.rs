@@ -18,7 +18,6 @@ use crate::infra::error::{Error, Kind};
 use crate::infra::transcoder::wire::Wire;
 use crate::runtime::engine::channel::ChannelRef;
 use crate::runtime::engine::coroutine::Wait;
-use crate::runtime::engine::queue::Queue;
 use crate::runtime::engine::raw::{State, Tagged, Type};
 use crate::runtime::engine::vm::VmData;
 use crate::runtime::engine::{Cx, Raise, Ret, host, push_functions, register_type, tags, wire};
@@ -378,7 +377,7 @@ fn close(cx: &mut Cx) -> Ret {
     let wakes = !vm.channels[id].receivers.is_empty();
     vm.close_subscription(id);
     if flush {
-        vm.channels[id].buffer = Queue::default();
+        vm.empty_buffer(id);
     }
     l.push_bool(true);
     match wakes && cx.suspendable().is_ok() {

@@ -162,7 +162,7 @@ fn message_payload(cx: &mut Cx) -> Ret {
         payload.unpack(l);
         match payload {
             Payload::One(slot) => l.push_userdata(PayloadObject::of(slot.share())),
-            Payload::Many(slots) => {
+            Payload::Many(slots, _) => {
                 l.new_table(slots.len(), 0);
                 for (n, slot) in slots.iter().enumerate() {
                     l.push_userdata(PayloadObject::of(slot.share()));

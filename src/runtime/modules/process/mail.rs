@@ -65,7 +65,7 @@ fn copied(cx: &Cx, first: i32) -> Result<Payload, Raise> {
                 copy::argument(l, index)?;
                 slots.push(Slot::take(l));
             }
-            Payload::Many(slots)
+            Payload::many(slots)
         }
     })
 }

@@ -3,6 +3,7 @@
 use std::ffi::{CStr, c_int};
 
 use crate::infra::ansi::style::{Attribute, Color, Sides, Style, sides};
+use crate::infra::ansi::{LEN_MAX, TooLarge};
 use crate::runtime::engine::raw::{State, Tagged, Type};
 use crate::runtime::engine::{Cx, Raise, Ret, host, register_type as register, tags};
 
@@ -134,6 +135,9 @@ fn render(cx: &mut Cx) -> Ret {
             text.push(' ');
         }
         cx.push_text_of(n)?;
+        if text.len() + cx.l.raw_len(-1) > LEN_MAX {
+            return super::text::push(cx, Err(TooLarge));
+        }
         text.push_str(&String::from_utf8_lossy(cx.l.bytes(-1).unwrap_or_default()));
         cx.l.pop(1);
     }
