@@ -43,7 +43,10 @@ const OWNERS: &[(&str, &[&str])] = &[
             "src/runtime/modules/json",
         ],
     ),
-    ("rustix", &["src/core/reactor", "src/infra/logger", "src/services/terminal"]),
+    (
+        "rustix",
+        &["src/core/reactor", "src/infra/logger", "src/infra/machine.rs", "src/services/terminal"],
+    ),
     ("saphyr_parser", &["src/app/project"]),
     ("serde", &["src/app", "src/infra/transcoder", "src/runtime/modules/json"]),
     ("serde_json", &["src/app", "src/infra/transcoder"]),

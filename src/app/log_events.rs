@@ -2,9 +2,16 @@
 //!
 //! Records go there while `logmanager.stream_to_events` is set, and instead of the log while a terminal
 //! host with `hide_logs` runs its process.
+//!
+//! The settings of the section `logmanager` change by events too: `logs.config.set` with some of them as
+//! data changes those; it and `logs.config.get` are answered by `logs.config.state` with all of them, on
+//! the path of the request.
 
+use std::sync::Arc;
+
+use crate::infra::error::Result;
 use crate::infra::event_bus::{Event, EventBus};
-use crate::infra::logger::{Logger, Record};
+use crate::infra::logger::{Level, Logger, Record, Settings};
 use crate::infra::transcoder::Value;
 
 /// Publishes what `logger` streams on `bus`.
@@ -14,6 +21,42 @@ pub fn stream(logger: &Logger, bus: EventBus) {
             bus.send(Event::new("logs", "logs.entry", record.name, data(record)));
         }
     }));
+}
+
+/// Takes requests about the settings until the bus stops.
+///
+/// # Errors
+/// The bus is closed.
+pub fn serve(logger: &Logger, bus: &EventBus) -> Result<()> {
+    let (logger, answers) = (logger.clone(), bus.clone());
+    let callback = Box::new(move |event: &Arc<Event>| {
+        if event.kind == "logs.config.set" {
+            logger.configure(changed(logger.settings(), &event.data.to_value()));
+        }
+        let state = state(&logger.settings());
+        answers.send(Event::new("logs", "logs.config.state", &event.path, state));
+    });
+    bus.serve("logs", "logs.config.(get|set)", callback)
+}
+
+/// What is not there, or is no such value, stays as it is.
+fn changed(settings: Settings, wanted: &Value) -> Settings {
+    let flag = |key: &str, now: bool| wanted.get(key).and_then(Value::as_bool).unwrap_or(now);
+    let level = wanted.get("min_level").and_then(Value::as_int).and_then(Level::from_number);
+    Settings {
+        propagate_downstream: flag("propagate_downstream", settings.propagate_downstream),
+        stream_to_events: flag("stream_to_events", settings.stream_to_events),
+        min_level: level.unwrap_or(settings.min_level),
+        ..settings
+    }
+}
+
+fn state(settings: &Settings) -> Value {
+    Value::from([
+        ("propagate_downstream", settings.propagate_downstream.into()),
+        ("stream_to_events", settings.stream_to_events.into()),
+        ("min_level", Value::Int(settings.min_level as i64)),
+    ])
 }
 
 fn data(record: &Record<'_>) -> Value {
@@ -52,7 +95,33 @@ fn field(key: &str, value: &Value) -> Value {
 mod tests {
     use super::*;
     use crate::infra::event_bus::Cancel;
-    use crate::infra::logger::{Mode, Settings};
+    use crate::infra::logger::Mode;
+
+    #[test]
+    fn settings_change_by_events() {
+        let bus = EventBus::start().expect("starts");
+        let logger = Logger::start(Mode::Silent, Settings::default()).expect("starts");
+        serve(&logger, &bus).expect("served");
+        let (_, events) =
+            bus.channel("logs", "logs.config.state", Cancel::default()).expect("subscribed");
+        let usual = Settings::default();
+        let quiet = Settings { min_level: Level::Error, propagate_downstream: false, ..usual };
+        let (level, streams) = (("min_level", Value::Int(2)), ("stream_to_events", true.into()));
+        let off = ("propagate_downstream", Value::Bool(false));
+        let wrong = [("min_level", Value::Int(7)), ("propagate_downstream", "no".into())];
+        for (kind, data, expected) in [
+            ("get", Value::Nil, usual),
+            ("set", Value::from([level, off]), quiet),
+            ("get", Value::from([streams.clone()]), quiet),
+            ("set", Value::from(wrong), quiet),
+            ("set", Value::from([streams]), Settings { stream_to_events: true, ..quiet }),
+        ] {
+            bus.send(Event::new("logs", &format!("logs.config.{kind}"), "me", data));
+            let answer = events.recv().expect("answered");
+            assert_eq!((answer.path.as_str(), answer.data.to_value()), ("me", state(&expected)));
+            assert_eq!(logger.settings(), expected);
+        }
+    }
 
     #[test]
     fn records_become_events_while_they_are_streamed() {

@@ -154,5 +154,6 @@ fn push_data(l: State, event: &Event) {
                 l.push_nil();
             }
         }
+        Payload::Part(_) => l.push_nil(),
     }
 }
