@@ -105,6 +105,10 @@ fn run_logging(source: &str, logger: Logger) -> Result<Value> {
         "app:caller",
         "return {main = function(...) return funcs.call('fn:forever', ...) end}",
     )?;
+    node.define(
+        "app:waits",
+        "return {main = function(...) process.send((...) or process.pid(), 'x') process.inbox():receive() end}",
+    )?;
     node.define("app:test", source)?;
     let (_, ended) = node.spawn("app:test", "app:processes", &[])?;
     ended.wait(SAFETY_NET)
@@ -158,6 +162,7 @@ programs! {
     registry: apply apply_version build_delta changes find get history parse_id snapshot versions
         watch;
     security: objects;
+    system: cluster hosts machine memory;
     string: bytes case find format gsub rep;
     table: concat create insert sort;
     uuid: new read;

@@ -10,3 +10,5 @@ mod outcome;
 mod permissions;
 mod programs;
 mod spawners;
+mod system;
+mod visible;

@@ -149,7 +149,7 @@ mod tests {
                 (module, class),
                 ("payload", "Formats")
                     | ("process", "Events" | "Names")
-                    | ("system", "Supervisor")
+                    | ("system", _)
                     | ("tty", "Align" | "Borders" | "Event" | "Position" | "Text")
             )
         };
