@@ -15,7 +15,10 @@ use parking_lot::{Mutex, RwLock};
 use crate::core::pid::{HostId, Pid};
 use crate::core::relay::{Exit, Outcome};
 use crate::core::vm::{Event, Start, VmCell};
+use crate::infra::app_context::Key;
 use crate::infra::error::{Error, Kind, Result};
+use crate::infra::event_bus::EventBus;
+use crate::infra::event_bus::request::{self, FUNCTIONS, Request};
 use crate::infra::transcoder::wire::Wire;
 use crate::infra::transcoder::{Map, Value};
 use crate::system::factory::Blueprint;
@@ -191,10 +194,12 @@ pub struct Functions {
 }
 
 impl Functions {
+    pub const KEY: Key<Functions> = Key::new("functions");
+
     /// Adds or replaces a function. Calls that run or wait finish with what they have.
-    pub fn insert(&self, function: Function) {
-        let id = function.id.as_str().into();
-        self.by_id.write().insert(id, Arc::new(function));
+    pub fn insert(&self, function: impl Into<Arc<Function>>) {
+        let function = function.into();
+        self.by_id.write().insert(function.id.as_str().into(), function);
         self.version.fetch_add(1, Ordering::Release);
     }
 
@@ -204,6 +209,24 @@ impl Functions {
         if let Some(function) = removed {
             function.close();
         }
+    }
+
+    /// Takes requests of topic [`FUNCTIONS`]; the thing that one brings is an `Arc<Function>`.
+    ///
+    /// # Errors
+    /// The bus is closed.
+    pub fn serve(self: &Arc<Functions>, bus: &EventBus) -> Result<()> {
+        let functions = self.clone();
+        request::serve(bus, FUNCTIONS, move |wanted| {
+            match wanted {
+                Request::Register(_, part) => {
+                    let function: &Arc<Function> = request::expect(FUNCTIONS, part)?;
+                    functions.insert(function.clone());
+                }
+                Request::Delete(id) => functions.remove(id),
+            }
+            Ok(())
+        })
     }
 
     /// Changes with every change: whoever remembers what `get` gave may look whether it still holds.

@@ -12,3 +12,5 @@ mod permissions;
 mod programs;
 mod scripted;
 mod spawners;
+mod system;
+mod visible;
