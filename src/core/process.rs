@@ -113,6 +113,15 @@ impl ProcessTable {
         control
     }
 
+    /// Forgets all processes, and with them their VMs. Only when no worker runs any more.
+    pub fn clear(&self) {
+        for shard in &self.shards {
+            let controls = std::mem::take(&mut *shard.lock());
+            // Not under the lock: a VM may go with its last process.
+            drop(controls);
+        }
+    }
+
     /// Looks at, or changes, the control block of a live process. `f` must be short.
     pub fn with<R>(&self, pid: Pid, f: impl FnOnce(&mut Control) -> R) -> Option<R> {
         let mut shard = self.shard(pid).lock();

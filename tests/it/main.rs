@@ -2,6 +2,7 @@
 
 mod callees;
 mod calls;
+mod embed;
 mod functions;
 mod groups;
 mod lifecycle;

@@ -33,6 +33,13 @@ impl Sinks {
         Ok(Attachment { sinks: self.clone(), pid })
     }
 
+    /// Lets go of all sinks: who waits behind one waits in vain.
+    pub(super) fn clear(&self) {
+        let sinks = std::mem::take(&mut *self.0.write());
+        // Not under the lock: a sink may do anything when it goes.
+        drop(sinks);
+    }
+
     pub(super) fn deliver(&self, package: Package) -> Result<(), Refused> {
         let sink = self.0.read().get(&package.to).cloned();
         match sink {

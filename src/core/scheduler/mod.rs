@@ -31,7 +31,7 @@ use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::thread::JoinHandle;
 use std::time::Duration;
 
-use crossbeam_deque::{Injector, Stealer};
+use crossbeam_deque::{Injector, Steal, Stealer};
 use mio::Waker;
 
 use crate::core::scheduler::idle::Idle;
@@ -247,6 +247,26 @@ impl Scheduler {
         shared.ticker.wake();
         if let Some(ticker) = self.ticker.take() {
             let _ = ticker.join();
+        }
+        self.drain();
+    }
+
+    /// Lets go of VMs that are still queued: they hold what holds the queues.
+    fn drain(&self) {
+        let shared = &self.handle.shared;
+        loop {
+            match shared.injector.steal() {
+                Steal::Empty => break,
+                Steal::Success(_) | Steal::Retry => {}
+            }
+        }
+        for stealer in &shared.stealers {
+            loop {
+                match stealer.steal() {
+                    Steal::Empty => break,
+                    Steal::Success(_) | Steal::Retry => {}
+                }
+            }
         }
     }
 }

@@ -1,0 +1,50 @@
+//! A Rust program with Lua processes in it: `cargo run --example embed`.
+
+use std::time::Duration;
+
+use wippy::{Result, Runtime, from_value};
+
+const SECOND: Duration = Duration::from_secs(1);
+
+const ENTRIES: &str = "
+namespace: app
+entries:
+  - { name: hosts, kind: process.host, lifecycle: { auto_start: true } }
+  - { name: add, kind: function.lua, source: 'file://add.lua' }
+  - { name: greeter, kind: process.lua, source: 'file://greeter.lua' }
+";
+
+const ADD: &str = "return { main = function(a, b) return a + b end }";
+
+const GREETER: &str = r#"
+local function main(greeting)
+    local message = process.inbox():receive()
+    local name = message:payload():data()
+    process.send(message:from(), "greeting", { text = greeting .. ", " .. name, length = #name })
+    return "served " .. name
+end
+return { main = main }"#;
+
+fn main() -> Result<()> {
+    let lua = [("add.lua", ADD), ("greeter.lua", GREETER)];
+    let builder = Runtime::builder().workers(2).entries_from_str(ENTRIES);
+    let builder = lua.into_iter().fold(builder, |builder, (name, text)| builder.source(name, text));
+    let runtime = builder.start()?;
+
+    println!("1 + 2 = {}", from_value::<i64>(runtime.call("app:add", (1, 2)).wait(SECOND)?)?);
+
+    let greeter = runtime.spawn("app:greeter", "app:hosts", "Good morning").wait(SECOND)?;
+    let endpoint = runtime.endpoint()?;
+    endpoint.send(greeter.pid(), "name", "Ada", SECOND)?;
+    let greeting: serde_json::Value = endpoint.receive(SECOND)?.payload()?;
+    println!("{greeting} from {}", greeter.pid());
+    println!("{}", from_value::<String>(greeter.into_outcome().wait(SECOND)?)?);
+
+    runtime.shutdown();
+    Ok(())
+}
+
+#[test]
+fn runs() -> Result<()> {
+    main()
+}
