@@ -10,7 +10,7 @@ const ENTRIES: &str = "
 namespace: app
 entries:
   - { name: hosts, kind: process.host, lifecycle: { auto_start: true } }
-  - { name: add, kind: function.lua, source: 'file://add.lua' }
+  - { name: add, kind: function.lua, method: main, source: 'file://add.lua' }
   - { name: greeter, kind: process.lua, source: 'file://greeter.lua' }
 ";
 

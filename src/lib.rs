@@ -17,9 +17,10 @@
 //!         r#"
 //! namespace: app
 //! entries:
-//!   - { name: add, kind: function.lua, source: "return { main = function(a, b) return a + b end }" }
+//!   - { name: add, kind: function.lua, method: main, source: "file://add.lua" }
 //! "#,
 //!     )
+//!     .source("add.lua", "return { main = function(a, b) return a + b end }")
 //!     .start()?;
 //! let sum = runtime.call("app:add", (1, 2)).wait(Duration::from_secs(5))?;
 //! assert_eq!(from_value::<i64>(sum)?, 3);

@@ -154,6 +154,8 @@ impl System {
 
     /// Frees what is left, processes that still live among it. After [`System::finish`].
     pub fn clear(self) {
+        // First, or the end of each call would let the next one in.
+        self.kernel.functions.clear();
         self.infrastructure.clear();
     }
 

@@ -130,9 +130,10 @@ impl Infrastructure {
         self.bus.stop();
     }
 
-    /// Ends the processes that still live, which hold their VMs, and those hold everything. After the
-    /// stop.
+    /// Frees the VMs of processes that still live, and those that were about to run: they hold
+    /// everything. After the stop.
     pub fn clear(&self) {
         self.relay.table().clear();
+        self.scheduler.clear();
     }
 }

@@ -145,6 +145,7 @@ impl Drop for Node {
     fn drop(&mut self) {
         self.infrastructure.stop();
         self.pool.close();
+        self.kernel.functions.clear();
         self.infrastructure.clear();
     }
 }

@@ -233,7 +233,7 @@ entries:
       source: "return { main = function() require('events').subscribe('**'):channel():receive() end }" }
   - { name: calls, kind: process.lua, modules: [funcs],
       source: "return { main = function() require('funcs').call('app:never') end }" }
-  - { name: never, kind: function.lua, pool: { size: 1 },
+  - { name: never, kind: function.lua, method: main, pool: { size: 1 },
       source: "return { main = function() channel.new():receive() end }" }
 "#;
 

@@ -113,12 +113,12 @@ impl ProcessTable {
         control
     }
 
-    /// Forgets all processes, and with them their VMs. Only when no worker runs any more.
+    /// Forgets all processes, and frees their VMs. Only when no worker runs any more.
     pub fn clear(&self) {
         for shard in &self.shards {
             let controls = std::mem::take(&mut *shard.lock());
-            // Not under the lock: a VM may go with its last process.
-            drop(controls);
+            // Not under the lock: what goes may look for others here.
+            controls.values().for_each(|control| control.vm.uninstall());
         }
     }
 

@@ -22,16 +22,16 @@ namespace: app
 entries:
   - { name: hosts, kind: process.host, lifecycle: { auto_start: true } }
   - { name: idle, kind: process.host }
-  - { name: add, kind: function.lua, source: "file://add.lua" }
-  - { name: wait, kind: function.lua, source: "file://wait.lua", pool: { size: 1 } }
-  - { name: fail, kind: function.lua, source: "file://fail.lua" }
-  - { name: same, kind: function.lua, source: "return { main = function(...) return ... end }" }
-  - { name: count, kind: function.lua,
+  - { name: add, kind: function.lua, method: main, source: "file://add.lua" }
+  - { name: wait, kind: function.lua, method: main, source: "file://wait.lua", pool: { size: 1 } }
+  - { name: fail, kind: function.lua, method: main, source: "file://fail.lua" }
+  - { name: same, kind: function.lua, method: main, source: "return { main = function(...) return ... end }" }
+  - { name: count, kind: function.lua, method: main,
       source: "return { main = function(...) return select('#', ...) end }" }
   - { name: echo, kind: process.lua, source: "file://echo.lua" }
   - { name: spin, kind: process.lua, source: "return { main = function() while true do end end }" }
   - { name: raises, kind: process.lua, source: "error('not today') return { main = print }" }
-  - { name: exits, kind: function.lua, modules: [system],
+  - { name: exits, kind: function.lua, method: main, modules: [system],
       source: "return { main = function(code) require('system').exit(code) end }" }
 "#;
 
@@ -102,7 +102,9 @@ fn mistakes_at_the_start() {
     );
     check_start(new().source("a", "").source("./a", ""), AlreadyExists, "given twice");
     check_start(new().source("../a", ""), Invalid, "no usable name");
-    let lua = |source: &str| new().entry("a:b", "function.lua", json!({ "source": source }));
+    let lua = |source: &str| {
+        new().entry("a:b", "function.lua", json!({ "source": source, "method": "main" }))
+    };
     check_start(lua("return {"), Invalid, "a:b");
     check_start(lua("return { main = function() goto x end }"), Invalid, "a:b");
     check_start(new().entry("a:b", "no.such", json!({})), Invalid, "a:b");
@@ -130,7 +132,7 @@ fn mistakes_of_a_call() {
     check(call("app:none"), Kind::NotFound, "no handler registered");
     check(call("app:echo"), Kind::NotFound, "no handler registered");
     check(call(""), Kind::NotFound, "no handler registered");
-    check(call("app:add"), Kind::Unknown, "arithmetic on nil");
+    check(call("app:add"), Kind::Unknown, "arithmetic");
     let odd = HashMap::from([((1, 2), 3)]);
     check(runtime.call("app:same", (odd,)).wait(LONG), Kind::Invalid, "a key must be text");
     let error = call("app:fail").expect_err("fails");
@@ -293,7 +295,7 @@ fn names_are_found() {
         process.registry.register("greeter")
         process.inbox():receive()
     end }"#;
-    let entry = json!({ "source": source });
+    let entry = json!({ "source": source, "method": "main" });
     let runtime = builder().entry("app:named", "process.lua", entry).start().expect("starts");
     assert_eq!(runtime.find("greeter"), None);
     let process = runtime.spawn("app:named", "app:hosts", ()).wait(LONG).expect("starts");
@@ -510,7 +512,11 @@ fn settings_and_the_log() {
     let source = r#"return { main = function() require("logger"):info("tick", { n = 7 }) end }"#;
     let lines = Lines::default();
     let runtime = Runtime::builder()
-        .entry("app:tick", "function.lua", json!({ "source": source, "modules": ["logger"] }))
+        .entry(
+            "app:tick",
+            "function.lua",
+            json!({ "source": source, "method": "main", "modules": ["logger"] }),
+        )
         .entry("app:old", "function.lua", json!({ "source": "return 1" }))
         .set("scheduler.workers", 1)
         .set("logger.encoding", "json")
@@ -543,7 +549,7 @@ fn a_project_is_started() {
     write("src/lua/who.lua", "return { main = function() return 'the project' end }");
     write(
         "src/_index.yaml",
-        "namespace: app\nname: who\nkind: function.lua\nsource: file://lua/who.lua\n",
+        "namespace: app\nname: who\nkind: function.lua\nmethod: main\nsource: file://lua/who.lua\n",
     );
     let start = || Runtime::builder().workers(1).project(dir.path()).start();
     let runtime = start().expect("starts");

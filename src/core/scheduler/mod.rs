@@ -248,26 +248,23 @@ impl Scheduler {
         if let Some(ticker) = self.ticker.take() {
             let _ = ticker.join();
         }
-        self.drain();
     }
 
-    /// Lets go of VMs that are still queued: they hold what holds the queues.
-    fn drain(&self) {
+    /// Frees the VMs that are still queued: they hold what holds the queues. After the stop.
+    pub fn clear(&self) {
         let shared = &self.handle.shared;
-        loop {
-            match shared.injector.steal() {
-                Steal::Empty => break,
-                Steal::Success(_) | Steal::Retry => {}
-            }
-        }
-        for stealer in &shared.stealers {
+        let free = |take: &dyn Fn() -> Steal<VmRef>| {
             loop {
-                match stealer.steal() {
+                match take() {
+                    Steal::Success(vm) => vm.uninstall(),
+                    Steal::Retry => {}
                     Steal::Empty => break,
-                    Steal::Success(_) | Steal::Retry => {}
                 }
             }
-        }
+        };
+        shared.stealers.iter().for_each(|stealer| free(&|| stealer.steal()));
+        // Last: what goes with a VM may wake another one, which this thread queues here.
+        free(&|| shared.injector.steal());
     }
 }
 
