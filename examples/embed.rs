@@ -4,7 +4,8 @@ use std::time::Duration;
 
 use wippy::{Result, Runtime, from_value};
 
-const SECOND: Duration = Duration::from_secs(1);
+/// How long to wait for anything.
+const LONG: Duration = Duration::from_secs(10);
 
 const ENTRIES: &str = "
 namespace: app
@@ -26,19 +27,17 @@ end
 return { main = main }"#;
 
 fn main() -> Result<()> {
-    let lua = [("add.lua", ADD), ("greeter.lua", GREETER)];
     let builder = Runtime::builder().workers(2).entries_from_str(ENTRIES);
-    let builder = lua.into_iter().fold(builder, |builder, (name, text)| builder.source(name, text));
-    let runtime = builder.start()?;
+    let runtime = builder.source("add.lua", ADD).source("greeter.lua", GREETER).start()?;
 
-    println!("1 + 2 = {}", from_value::<i64>(runtime.call("app:add", (1, 2)).wait(SECOND)?)?);
+    println!("1 + 2 = {}", from_value::<i64>(runtime.call("app:add", (1, 2)).wait(LONG)?)?);
 
-    let greeter = runtime.spawn("app:greeter", "app:hosts", "Good morning").wait(SECOND)?;
+    let greeter = runtime.spawn("app:greeter", "app:hosts", "Good morning").wait(LONG)?;
     let endpoint = runtime.endpoint()?;
-    endpoint.send(greeter.pid(), "name", "Ada", SECOND)?;
-    let greeting: serde_json::Value = endpoint.receive(SECOND)?.payload()?;
+    endpoint.send(greeter.pid(), "name", "Ada", LONG)?;
+    let greeting: serde_json::Value = endpoint.receive(LONG)?.payload()?;
     println!("{greeting} from {}", greeter.pid());
-    println!("{}", from_value::<String>(greeter.into_outcome().wait(SECOND)?)?);
+    println!("{}", from_value::<String>(greeter.into_outcome().wait(LONG)?)?);
 
     runtime.shutdown();
     Ok(())

@@ -1,6 +1,6 @@
 //! [`Endpoint`]: an address outside Lua.
 //!
-//! Endpoints are sinks of the relay on a host of their own, [`HOST`]. When the relay closes it lets go
+//! Endpoints are sinks of the relay on a host of their own, `endpoint`. When the relay closes it lets go
 //! of all sinks; that ends the waiting of those who receive.
 
 use std::fmt;
