@@ -5,7 +5,7 @@
 
 pub mod args;
 pub mod commands;
-pub mod entries;
+pub mod configuration;
 pub mod exec_spec;
 pub mod exit_code;
 pub mod memory_limit;

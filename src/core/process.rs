@@ -128,6 +128,15 @@ impl ProcessTable {
         control
     }
 
+    /// Forgets all processes, and frees their VMs. Only when no worker runs any more.
+    pub fn clear(&self) {
+        for shard in &self.shards {
+            let controls = std::mem::take(&mut *shard.lock());
+            // Not under the lock: what goes may look for others here.
+            controls.values().for_each(|control| control.vm.uninstall());
+        }
+    }
+
     /// Looks at, or changes, the control block of a live process. `f` must be short.
     pub fn with<R>(&self, pid: Pid, f: impl FnOnce(&mut Control) -> R) -> Option<R> {
         let mut shard = self.shard(pid).lock();

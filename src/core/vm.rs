@@ -138,6 +138,16 @@ impl VmCell {
         *self.interrupt.lock() = Some(interrupt);
     }
 
+    /// Drops the VM and what it has not taken, whoever else holds the cell. Only when no worker runs.
+    pub(crate) fn uninstall(&self) {
+        // The interrupt points into the VM.
+        drop(self.interrupt.lock().take());
+        let vm = self.body.lock().take();
+        let incoming = std::mem::take(&mut *self.incoming.lock());
+        // Not under the locks: what goes may post to this very cell.
+        drop((vm, incoming));
+    }
+
     /// Adds an event whatever the bound. The caller wakes the VM, see `Scheduler::notify`.
     pub fn post(&self, event: Event) {
         self.incoming.lock().push(event);

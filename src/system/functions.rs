@@ -229,6 +229,17 @@ impl Functions {
         })
     }
 
+    /// Forgets all functions, and the calls that wait for their turn: nobody is told. Only when no
+    /// worker runs any more.
+    pub fn clear(&self) {
+        let functions = std::mem::take(&mut *self.by_id.write());
+        for function in functions.values() {
+            let waiting = std::mem::take(&mut function.admission.lock().waiting);
+            // Not under the lock.
+            drop(waiting);
+        }
+    }
+
     /// Changes with every change: whoever remembers what `get` gave may look whether it still holds.
     pub fn version(&self) -> u64 {
         self.version.load(Ordering::Acquire)
