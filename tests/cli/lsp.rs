@@ -224,7 +224,7 @@ fn diagnostics_are_those_of_lint() {
         (r#""code":"E0010","severity":"error""#, r#""severity":1,"code":"E0010""#),
         (r#""code":"E0001","severity":"error""#, r#""severity":1,"code":"E0001""#),
         (r#""line":4,"column":12"#, r#""start":{"line":3,"character":11}"#),
-        (r#""line":8,"column":35"#, r#""start":{"line":7,"character":35}"#),
+        (r#""line":8,"column":38"#, r#""start":{"line":7,"character":38}"#),
     ] {
         assert!(linted.contains(there), "{there} in {linted}");
         assert!(published.contains(here), "{here} in {published}");

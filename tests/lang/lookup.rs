@@ -80,12 +80,18 @@ fn hover_of_members() {
     let now = "function time.now() -> time.Time -- The current instant in the local zone.";
     hover("local t = require('time') t.no$w()", now);
     hover("time.$now()", now);
-    hover("local t: time.Time = x return t:$unix()", "function time.Time:unix() -> number");
-    hover("local d = time.now() return d:$unix()", "function time.Time:unix() -> number");
+    hover(
+        "local t: time.Time = x return t:$unix()",
+        "function time.Time:unix() -> integer -- Seconds since 1970.",
+    );
+    hover(
+        "local d = time.now() return d:$unix()",
+        "function time.Time:unix() -> integer -- Seconds since 1970.",
+    );
     hover("return time.$SECOND", "time.SECOND: number");
     hover("return time.$nothing", "nothing");
     hover("return ('x'):$upper()", {
-        "function string:upper(s?: string | number) -> string -- In upper case."
+        "function string:upper(s?: string | number | error) -> string"
     });
     hover("type P = {x: number} local p: P = q return p.$x", "P.x: number");
     hover("local p: {x: number} = q return p.$x", "x: number");
@@ -220,7 +226,7 @@ fn completion_of_members() {
     offers("return lib.$", &["double", "limit"]);
     offers("local l = require('lib')\nl.$\nreturn 1", &["double", "limit"]);
     offers("local l = require('lib')\nl:$", &["double", "grow"]);
-    offers("process.registry.$", &["lookup", "register", "unregister"]);
+    offers_some("process.registry.$", &["lookup", "LOCAL"], &["send"]);
     offers("local x = nothing.$", &[]);
     offers("local x = 1.$", &[]);
     offers("return logger.$", &[]);
@@ -334,7 +340,7 @@ fn exports() {
     };
     assert_eq!(
         told("--- Runs.\nlocal function run() end\nreturn {run = run, n = 1}"),
-        ["run: () -> any @25 Runs.", "n: number @57",]
+        ["run: () -> any @25 Runs.", "n: number @54",]
     );
     assert_eq!(told("local M = {}\nreturn M"), [""; 0]);
     assert_eq!(told("return 1"), [""; 0]);

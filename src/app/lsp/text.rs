@@ -38,6 +38,17 @@ pub struct Text {
     source: String,
     /// Where lines begin; the first one is 0.
     starts: Vec<usize>,
+    /// Every character that is no ASCII, so that a place in a long line is found without reading it.
+    wide: Vec<Wide>,
+}
+
+/// A character of several bytes.
+#[derive(Clone, Copy, Debug)]
+struct Wide {
+    start: usize,
+    end: usize,
+    /// How many UTF-16 units less than bytes there are up to its end.
+    lag: usize,
 }
 
 impl Text {
@@ -54,7 +65,25 @@ impl Text {
                 starts.push(at + 1);
             }
         }
-        Text { source, starts }
+        let (mut wide, mut lag) = (Vec::new(), 0);
+        for (start, c) in source.char_indices().filter(|(_, c)| !c.is_ascii()) {
+            lag += c.len_utf8() - c.len_utf16();
+            wide.push(Wide { start, end: start + c.len_utf8(), lag });
+        }
+        Text { source, starts, wide }
+    }
+
+    /// UTF-16 units before a byte, which begins a character.
+    fn units(&self, offset: usize) -> usize {
+        let before = self.wide.partition_point(|wide| wide.end <= offset);
+        offset - self.wide[..before].last().map_or(0, |wide| wide.lag)
+    }
+
+    /// The byte before which there are so many UTF-16 units; of a pair, the first one counts.
+    fn byte(&self, units: usize) -> usize {
+        let before = self.wide.partition_point(|wide| wide.end - wide.lag <= units);
+        let byte = units + self.wide[..before].last().map_or(0, |wide| wide.lag);
+        self.wide.get(before).map_or(byte, |next| byte.min(next.start))
     }
 
     pub fn source(&self) -> &str {
@@ -75,14 +104,9 @@ impl Text {
                 start + within
             }
             Encoding::Utf16 => {
-                let mut units = 0;
-                for (within, c) in line.char_indices() {
-                    units += c.len_utf16();
-                    if units > at.character {
-                        return start + within;
-                    }
-                }
-                start + line.len()
+                let units = self.units(start).saturating_add(at.character);
+                // More units than bytes there are not.
+                self.byte(units.min(self.source.len())).min(start + line.len())
             }
         }
     }
@@ -94,11 +118,10 @@ impl Text {
             offset -= 1;
         }
         let line = self.starts.partition_point(|start| *start <= offset).saturating_sub(1);
-        let before = &self.source[self.starts[line]..offset];
+        let start = self.starts[line];
         let character = match encoding {
-            Encoding::Utf8 => before.len(),
-            Encoding::Utf16 if before.is_ascii() => before.len(),
-            Encoding::Utf16 => before.chars().map(char::len_utf16).sum(),
+            Encoding::Utf8 => offset - start,
+            Encoding::Utf16 => self.units(offset) - self.units(start),
         };
         Position { line, character }
     }

@@ -123,7 +123,7 @@ impl Analysis {
             let host = known.is_some();
             all.push(Described {
                 function,
-                dot: !is_text && !(host && field.method),
+                dot: !(is_text || host && field.method),
                 colon: function && (is_text || !is_module),
                 shown: match known {
                     Some(member) => member.shown.clone(),

@@ -58,6 +58,8 @@ pub(super) struct Tables {
     like: HashMap<BindingId, BindingId>,
     values: HashMap<BindingId, ExprId>,
     holders: HashMap<ExprId, BindingId>,
+    /// Where the statements begin that declare locals.
+    declared: HashMap<BindingId, u32>,
 }
 
 impl Tables {
@@ -65,10 +67,16 @@ impl Tables {
         let mut tables = Tables::default();
         for (_, stat) in ast.stats() {
             match stat.kind {
+                StatKind::LocalFunction { binding, .. } => {
+                    tables.declared.insert(binding, stat.span.start);
+                }
                 StatKind::Local { bindings, values, .. } => {
+                    for binding in ast.binding_ids(bindings) {
+                        tables.declared.insert(binding, stat.span.start);
+                    }
                     for (binding, value) in ast.binding_ids(bindings).zip(&ast[values]) {
                         tables.values.insert(binding, *value);
-                        tables.declared(ast, resolved, binding, *value);
+                        tables.local(ast, resolved, binding, *value);
                     }
                 }
                 StatKind::Function { target, function } => {
@@ -104,7 +112,7 @@ impl Tables {
     }
 
     /// `local binding = value`.
-    fn declared(&mut self, ast: &Ast, resolved: &Resolved, binding: BindingId, value: ExprId) {
+    fn local(&mut self, ast: &Ast, resolved: &Resolved, binding: BindingId, value: ExprId) {
         match ast[value].kind {
             ExprKind::Table(fields) => {
                 self.holders.insert(value, binding);
@@ -253,15 +261,7 @@ impl Analysis {
 
     /// The comment above the statement that declares a local.
     pub(super) fn local_doc(&self, binding: BindingId) -> String {
-        let ast = self.ast();
-        let declares = |kind: StatKind| match kind {
-            StatKind::Local { bindings, .. } => {
-                ast.binding_ids(bindings).any(|declared| declared == binding)
-            }
-            StatKind::LocalFunction { binding: declared, .. } => declared == binding,
-            _ => false,
-        };
-        let stat = ast.stats().find(|(_, stat)| declares(stat.kind));
-        stat.map_or_else(String::new, |(_, stat)| doc_above(ast, &self.source, stat.span.start))
+        let at = self.tables.declared.get(&binding);
+        at.map_or_else(String::new, |at| doc_above(self.ast(), &self.source, *at))
     }
 }
