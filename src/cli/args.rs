@@ -316,9 +316,9 @@ pub struct LintArgs {
 }
 
 const LSP_HELP: &str = "\
-An editor starts this in the folder of a project and speaks the Language Server Protocol with it. A
-source of an entry has the modules and imports of that entry; without a project, there are all
-modules. The diagnostics are those of `wippy lint`.";
+An editor starts this and speaks the Language Server Protocol with it. The project is the one in the
+folder that the editor works in, or in that of -C. A source of an entry has the modules and imports
+of that entry; without a project, there are all modules. The diagnostics are those of `wippy lint`.";
 
 #[derive(Clone, Debug, Default, Args)]
 #[command(after_help = LSP_HELP, args_override_self = true)]

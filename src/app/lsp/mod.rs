@@ -41,7 +41,7 @@ use crate::app::lsp::server::Server;
 use crate::infra::transcoder::json;
 
 /// Messages that wait to be handled; who sends more has to wait.
-const QUEUE: usize = 64;
+const QUEUE: usize = 16;
 
 /// Finds the project; told the folder that the client works in. Asked again when its files change.
 pub type Loader<'a> = dyn FnMut(Option<&Path>) -> Project + 'a;

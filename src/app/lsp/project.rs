@@ -38,8 +38,8 @@ pub struct Project {
 
 impl Project {
     /// The Lua entries among `entries`. Their entry files are read again to tell which files the sources
-    /// are in; what cannot be read then is in none.
-    pub fn new(entries: &[Entry], origins: &Origins) -> Project {
+    /// are in; what cannot be read then is in none. Paths that are relative are so to `root`.
+    pub fn new(entries: &[Entry], origins: &Origins, root: &Path) -> Project {
         let mut project = Project::default();
         let mut documents: HashMap<&Path, Option<Value>> = HashMap::new();
         let mut lua: Vec<&Entry> = entries.iter().filter(|entry| lint::is_lua(entry)).collect();
@@ -49,7 +49,9 @@ impl Project {
             let id = entry.id.to_string();
             let path = origins.get(&entry.id).and_then(|origin| {
                 let document = documents.entry(origin).or_insert_with(|| read(origin));
-                source_path(document.as_ref()?, entry.id.name(), origin, source)
+                let path = source_path(document.as_ref()?, entry.id.name(), origin, source)?;
+                // Without `.`, which editors do not expect in names.
+                Some(root.join(path).components().collect())
             });
             let imports = entry.data.get("imports").and_then(Value::as_map).into_iter().flatten();
             let imports: HashMap<String, String> = imports

@@ -22,7 +22,10 @@ pub fn lsp(global: &GlobalArgs, args: &LspArgs) -> Result<ExitCode> {
             output::note(&format!("cannot work in {}: {error}", root.display()));
         }
         is_first = false;
-        project(global, args).unwrap_or_else(|error| {
+        let here = env::current_dir().unwrap_or_default();
+        // The client's own name for the folder, which may be that of a link.
+        let root = root.filter(|root| is_same(root, &here)).unwrap_or(&here);
+        project(global, args, root).unwrap_or_else(|error| {
             output::error(&error, global.console);
             Project::default()
         })
@@ -37,7 +40,7 @@ pub fn lsp(global: &GlobalArgs, args: &LspArgs) -> Result<ExitCode> {
 }
 
 /// The entries of the project here; none if there is no project.
-fn project(global: &GlobalArgs, args: &LspArgs) -> Result<Project> {
+fn project(global: &GlobalArgs, args: &LspArgs, root: &Path) -> Result<Project> {
     if !args.lock_file.exists() {
         return Ok(Project::default());
     }
@@ -45,5 +48,9 @@ fn project(global: &GlobalArgs, args: &LspArgs) -> Result<Project> {
     let lock = LockFile::read(&args.lock_file)?;
     let (prepared, origins) =
         entries::load_with_origins(lock, &configuration, &[], global.console)?;
-    Ok(Project::new(&prepared.entries, &origins))
+    Ok(Project::new(&prepared.entries, &origins, root))
+}
+
+fn is_same(one: &Path, other: &Path) -> bool {
+    one.canonicalize().is_ok_and(|one| other.canonicalize().is_ok_and(|other| one == other))
 }

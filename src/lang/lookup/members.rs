@@ -103,13 +103,14 @@ impl Analysis {
     }
 
     fn members_of_type(&mut self, ty: Ty) -> Vec<Described> {
-        let ty = self.types.without_nil(ty);
-        let ty = self.types.resolve(ty);
+        // Under its name, if it has one.
+        let named = self.types.without_nil(ty);
+        let ty = self.types.resolve(named);
         let is_text = self.types.type_name(ty) == Some("string");
         let holder = match self.types.kind(ty) {
             _ if is_text => self.library.module_type("string"),
             Kind::Error => self.library.host_type("errors", "Error"),
-            _ => Some(ty),
+            _ => Some(named),
         };
         let Some(holder) = holder else { return Vec::new() };
         let mut all = Vec::new();
