@@ -89,14 +89,15 @@ impl Documents {
     pub fn open(&mut self, item: &Value) {
         let text = |key: &str| item.get(key).and_then(Value::as_str);
         let (Some(uri), Some(source)) = (text("uri"), text("text")) else { return };
-        let is_lua_file = match uri::target(uri) {
-            Target::File(path) => path.extension().is_some_and(|e| e == "lua" || e == "luau"),
-            Target::Entry(_) | Target::Other => true,
+        let entry = entry_of(&self.project, uri);
+        let is_lua = match (uri::target(uri), text("languageId")) {
+            (_, Some("lua" | "luau")) => true,
+            (Target::File(path), _) => path.extension().is_some_and(|e| e == "lua" || e == "luau"),
+            (_, language) => entry.is_some() || language.is_none(),
         };
-        if !is_lua_file && !matches!(text("languageId"), Some("lua" | "luau")) {
+        if !is_lua {
             return;
         }
-        let entry = entry_of(&self.project, uri);
         let document = Document {
             text: Text::new(source.to_owned()),
             version: item.get("version").and_then(Value::as_int),

@@ -13,7 +13,7 @@
 pub mod complete;
 pub mod definition;
 pub mod hover;
-pub mod members;
+mod members;
 pub mod outline;
 pub mod signature;
 mod subject;
