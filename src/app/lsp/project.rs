@@ -47,7 +47,7 @@ impl Project {
         for entry in lua {
             let Some(source) = lint::source(entry) else { continue };
             let id = entry.id.to_string();
-            let path = origins.get(&entry.id).and_then(|origin| {
+            let path: Option<PathBuf> = origins.get(&entry.id).and_then(|origin| {
                 let document = documents.entry(origin).or_insert_with(|| read(origin));
                 let path = source_path(document.as_ref()?, entry.id.name(), origin, source)?;
                 // Without `.`, which editors do not expect in names.
