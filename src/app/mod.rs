@@ -12,6 +12,7 @@ pub mod exec;
 pub mod infrastructure;
 pub mod lint;
 pub mod log_events;
+pub mod lsp;
 pub mod node;
 pub mod outside;
 pub mod payload_format;
