@@ -5,11 +5,13 @@ use std::env;
 use std::io::{self, BufReader};
 use std::path::Path;
 
+use crate::app::entries;
 use crate::app::lsp::{self, project::Project};
 use crate::app::project::LockFile;
 use crate::cli::args::{GlobalArgs, LspArgs};
+use crate::cli::configuration::configuration;
 use crate::cli::exit_code::ExitCode;
-use crate::cli::{entries, output};
+use crate::cli::output;
 use crate::infra::error::{Error, Result};
 
 pub fn lsp(global: &GlobalArgs, args: &LspArgs) -> Result<ExitCode> {
@@ -44,10 +46,11 @@ fn project(global: &GlobalArgs, args: &LspArgs, root: &Path) -> Result<Project> 
     if !args.lock_file.exists() {
         return Ok(Project::default());
     }
-    let configuration = entries::configuration(global, &args.profiles, &args.sets)?;
+    let configuration = configuration(global, &args.profiles, &args.sets)?;
     let lock = LockFile::read(&args.lock_file)?;
+    let mut on_problem = |problem: &_| output::problem(problem, global.console);
     let (prepared, origins) =
-        entries::load_with_origins(lock, &configuration, &[], global.console)?;
+        entries::load_with_origins(lock, &configuration, &[], &mut on_problem)?;
     Ok(Project::new(&prepared.entries, &origins, root))
 }
 
