@@ -67,12 +67,15 @@ impl<R: BufRead> Frames<R> {
             }
             empty = false;
             let is_name = |c: char| c.is_ascii_alphanumeric() || c == '-';
-            let header = line.split_once(':').filter(|(name, _)| name.chars().all(is_name));
             let lower = line.to_ascii_lowercase();
+            // Garbage may consist of the same characters.
+            let is_sound = |name: &str| !name.ends_with(LENGTH) || name == LENGTH;
+            let header = lower.split_once(':');
+            let header = header.filter(|(name, _)| name.chars().all(is_name) && is_sound(name));
             let found = lower.rfind(&format!("{LENGTH}:"));
             garbage |= header.is_none();
             match (header, found) {
-                (Some((name, value)), _) if name.eq_ignore_ascii_case(LENGTH) => {
+                (Some((name, value)), _) if name == LENGTH => {
                     length = Some(value.trim().parse().map_err(|_| ()));
                 }
                 (None, Some(at)) => {
