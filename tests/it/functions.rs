@@ -94,7 +94,8 @@ fn uses(program: &str, owner: &str, name: &str) -> bool {
         let path = before.trim_end_matches('.');
         let start = path.rfind(|c| !is_word(c)).map_or(0, |at| at + 1);
         let other = &path[start..];
-        path != before && other != owner && libraries().any(|library| library == other)
+        let is_own = owner.rsplit('.').next() == Some(other);
+        path != before && !is_own && libraries().any(|library| library == other)
     };
     let code = program.lines().filter(|line| !line.trim_start().starts_with(['/', '-']));
     code.into_iter().any(|line| {
