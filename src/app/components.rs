@@ -355,6 +355,7 @@ component!(EngineComponent, "engine", ["factory", "security"], |this, context| {
         lifecycle: need(context, &LIFECYCLE)?,
         security: need(context, &Security::KEY)?,
         groups: Arc::default(),
+        outdated: Arc::default(),
         dispatcher: need(context, &Dispatcher::KEY)?,
         logger: (*need(context, &LOGGER)?).clone(),
         registry: Arc::downgrade(&need(context, &REGISTRY)?),

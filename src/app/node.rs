@@ -69,6 +69,7 @@ impl Node {
             lifecycle: Arc::new(Lifecycle::default()),
             security: Arc::new(Security::new(strict)),
             groups: Arc::default(),
+            outdated: Arc::default(),
             dispatcher,
             logger: infrastructure.logger.clone(),
             registry: Arc::downgrade(&registry),
@@ -139,6 +140,7 @@ impl Node {
 
 impl Drop for Node {
     fn drop(&mut self) {
+        self.kernel.functions.close();
         self.infrastructure.stop();
         self.pool.close();
     }

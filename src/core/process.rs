@@ -172,6 +172,12 @@ impl ProcessTable {
         self.matching(|control| control.pid.host() == host)
     }
 
+    /// Takes out all that is known, for the end of the node.
+    pub fn drain(&self) -> Vec<Box<Control>> {
+        let all = self.shards.iter().map(|shard| std::mem::take(&mut *shard.lock()));
+        all.flat_map(FxHashMap::into_values).collect()
+    }
+
     /// Live children of a process, in no order.
     pub fn children(&self, parent: Pid) -> Vec<Pid> {
         self.matching(|control| control.parent == parent)

@@ -153,6 +153,17 @@ impl VmCell {
         std::mem::swap(&mut *self.incoming.lock(), into);
     }
 
+    /// Ends the VM, and what waits to be told to it. No worker runs it any more.
+    pub fn close(&self) {
+        let interrupt = self.interrupt.lock().take();
+        let body = self.body.lock().take();
+        let incoming = std::mem::take(&mut *self.incoming.lock());
+        // Outside of the locks: what goes may lead back here.
+        drop(interrupt);
+        drop(body);
+        drop(incoming);
+    }
+
     /// Interrupts whatever the VM runs at the moment.
     pub fn interrupt(&self) {
         if let Some(interrupt) = &*self.interrupt.lock() {

@@ -14,8 +14,9 @@ use crate::infra::transcoder::{Map, Value};
 use crate::runtime::engine::chunk::Definition;
 use crate::runtime::libraries::{Import, Unit, Units};
 use crate::runtime::modules;
+use crate::runtime::outdated::Replaced;
 use crate::runtime::type_check::TypeChecked;
-use crate::system::functions::{Code, Function};
+use crate::system::functions::{self, Code, Function};
 use crate::system::kernel::Kernel;
 use crate::system::pools::Pool;
 
@@ -25,6 +26,8 @@ pub struct LuaListener {
     units: Mutex<Units>,
     /// What can be started or called, without sources: published again when a library changes.
     programs: Mutex<BTreeMap<EntryId, Arc<Entry>>>,
+    /// Whom to tell of new code.
+    replaced: Arc<Replaced>,
 }
 
 /// Has a registry give its Lua entries to the kernel.
@@ -32,8 +35,10 @@ pub struct LuaListener {
 /// `strict`: entries with type errors are refused.
 pub fn register(registry: &Registry, kernel: &Arc<Kernel>, strict: bool) {
     let (units, programs) = (Mutex::default(), Mutex::default());
-    let listener =
-        TypeChecked::new(LuaListener { kernel: kernel.clone(), units, programs }, strict);
+    let replaced = Arc::new(Replaced::new(kernel.clone()));
+    let inner = LuaListener { kernel: kernel.clone(), units, programs, replaced: replaced.clone() };
+    let listener = TypeChecked::new(inner, strict);
+    registry.register_observer("process.lua", replaced);
     for kind in ["process.lua", "function.lua", "library.lua"] {
         registry.register_listener(kind, listener.clone());
     }
@@ -67,7 +72,7 @@ impl LuaListener {
 
     fn insert(&self, entry: &Entry, code: Code, pool: Pool) {
         let function = Function::new(entry.id.to_string(), code, pool, options(entry));
-        self.kernel.functions.insert(function);
+        functions::publish(&self.kernel, function);
     }
 
     /// Links whoever uses this library anew.
@@ -78,6 +83,7 @@ impl LuaListener {
             let entry = self.programs.lock().get(&user).cloned();
             if let Some(entry) = entry {
                 self.publish(&entry, linked)?;
+                self.replaced.note(&entry.id, library);
             }
         }
         Ok(())
@@ -96,6 +102,7 @@ impl Listener for LuaListener {
             return self.relink_users(&entry.id);
         }
         self.publish(entry, definition)?;
+        self.replaced.note(&entry.id, &entry.id);
         let mut entry = entry.clone();
         if let Value::Map(fields) = &mut entry.data {
             fields.retain(|field, _| field != "source");

@@ -20,7 +20,9 @@ use parking_lot::RwLock;
 use crate::core::vm::{Event, Start, VmCell};
 use crate::infra::error::Result;
 use crate::runtime::engine::chunk::{Definition, Habit};
+use crate::runtime::engine::instances::Prepare;
 use crate::runtime::engine::vm::LuaVm;
+use crate::system::functions::CallSlot;
 use crate::system::host::Seat;
 use crate::system::kernel::Kernel;
 use crate::system::spawn::{SpawnReply, SpawnRequest, Spawner};
@@ -192,9 +194,18 @@ impl VmPool {
         self.vms.read().is_empty()
     }
 
-    /// Lets go of all VMs: they end with the last event and queue entry that holds them.
+    /// Ends all VMs, with what lives in them. No worker runs any more.
+    ///
+    /// Not left to the last reference: processes in different VMs that wait for each other, and calls
+    /// that wait for a slot, hold one another's VM.
     pub fn close(&self) {
-        self.vms.write().clear();
+        self.kernel.functions.close();
+        for vm in std::mem::take(&mut *self.vms.write()) {
+            vm.close();
+        }
+        for control in self.kernel.table().drain() {
+            control.vm.close();
+        }
     }
 
     /// Sends a start to the VM that will hold the process.
@@ -205,6 +216,15 @@ impl VmPool {
 }
 
 impl Spawner for VmPool {
+    fn prepare(&self, seat: CallSlot) {
+        if let Ok(Place::There(vm)) = self.place(None, false) {
+            seat.settle(&vm);
+            let reply = Box::new(|_| ());
+            vm.post(Event::Start(Box::new(Start { spec: Box::new(Prepare { seat }), reply })));
+            self.kernel.scheduler.notify(&vm);
+        }
+    }
+
     fn spawn(&self, request: SpawnRequest, reply: SpawnReply) {
         match self.place(None, request.host.isolated()) {
             Ok(Place::There(vm)) => self.start_in(&vm, request, reply),

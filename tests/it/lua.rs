@@ -147,13 +147,13 @@ programs! {
     ctx: get;
     errors: call_stack concat crossing is locked new wrap;
     events: channel close data flood mailbox patterns refused send subscribe;
-    funcs: call cancel errors instances libraries many new options processes;
+    funcs: call cancel errors instances libraries many new options pools processes;
     future: cancel error result;
     isolation: globals libraries;
     json: decode encode validate validate_string;
     math: functions integers random;
     os: date time;
-    process: set_options subscribe unsubscribe;
+    process: set_options subscribe unsubscribe upgradable;
     payload: formats new sent transcode;
     registry: apply apply_version build_delta changes find get history parse_id snapshot versions
         watch;

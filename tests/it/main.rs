@@ -8,5 +8,6 @@ mod lifecycle;
 mod lua;
 mod outcome;
 mod permissions;
+mod pools;
 mod programs;
 mod spawners;

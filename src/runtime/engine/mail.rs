@@ -16,6 +16,7 @@ use crate::core::relay::{Body, Exit, Outcome, Package};
 use crate::infra::error::{Error, Kind};
 use crate::infra::transcoder::wire::{Item, Wire};
 use crate::runtime::engine::channel::Source;
+use crate::runtime::engine::process::Process;
 use crate::runtime::engine::raw::{Anchor, State, Tagged};
 use crate::runtime::engine::slot::Slot;
 use crate::runtime::engine::vm::{NONE, VmData};
@@ -46,9 +47,15 @@ pub struct Mail {
 
 /// A lifecycle event as it waits for a receiver.
 pub enum Notice {
-    Cancel { from: Pid, reason: Arc<str>, at: f64 },
+    Cancel {
+        from: Pid,
+        reason: Arc<str>,
+        at: f64,
+    },
     Exit(Arc<Exit>),
     LinkDown(Arc<Exit>),
+    /// Ids of the entries that are new, each once.
+    Outdated(Vec<String>),
 }
 
 /// Listens to one topic.
@@ -223,6 +230,7 @@ impl VmData {
             }
             Body::Exit(exit) => self.receive_notice(process, Notice::Exit(exit)),
             Body::LinkDown(exit) => self.link_down(process, exit),
+            Body::Outdated { sources } => self.outdated(process, &sources),
             Body::Kill(error) => self.kill(process, error),
         }
     }
@@ -234,6 +242,55 @@ impl VmData {
         } else {
             let error = Error::new(Default::default(), "linked process failed");
             self.kill(process, error.with_retryable(None));
+        }
+    }
+
+    /// The code of a process has been replaced. What waits to be told already takes this in.
+    pub fn outdated(&mut self, process: u32, sources: &[String]) {
+        let Process { ref mut notices, ref extra, .. } = self.processes[process];
+        if extra.as_ref().is_none_or(|extra| extra.upgradable.is_none()) {
+            // It has changed its mind.
+            return;
+        }
+        let pending = notices.iter_mut().find_map(|notice| match notice {
+            Notice::Outdated(sources) => Some(sources),
+            _ => None,
+        });
+        match pending {
+            Some(pending) => {
+                let new = sources.iter().filter(|source| !pending.contains(source));
+                let new: Vec<String> = new.cloned().collect();
+                pending.extend(new);
+            }
+            None => self.receive_notice(process, Notice::Outdated(sources.to_vec())),
+        }
+    }
+
+    /// Whether a process hears of new code from now on.
+    pub fn set_upgradable(&mut self, process: u32, wanted: bool) {
+        let Process { pid, chunk, ref mut notices, ref mut extra, .. } = self.processes[process];
+        if !wanted {
+            notices.retain(|notice| !matches!(notice, Notice::Outdated(_)));
+            if let Some(extra) = extra {
+                extra.upgradable = None;
+            }
+            return;
+        }
+        let extra = extra.get_or_insert_default();
+        if extra.upgradable.is_some() {
+            return;
+        }
+        let running = self.definition(chunk).clone();
+        let watch = self.kernel.outdated.watch(running.id.clone(), pid);
+        if let Some(extra) = &mut self.processes[process].extra {
+            extra.upgradable = Some(watch);
+        }
+        // Replaced before anybody watched?
+        let newest = self.kernel.factory.get(&running.id.to_string());
+        if newest
+            .is_ok_and(|newest| !std::ptr::addr_eq(Arc::as_ptr(&newest), Arc::as_ptr(&running)))
+        {
+            self.outdated(process, &[running.id.to_string()]);
         }
     }
 
@@ -363,6 +420,17 @@ impl VmData {
         match notice {
             Notice::Exit(exit) => self.push_exit(l, &self.keys.exit, &exit),
             Notice::LinkDown(exit) => self.push_exit(l, &self.keys.link_down, &exit),
+            Notice::Outdated(sources) => {
+                l.new_table(0, 2);
+                l.push_str("pid.outdated");
+                l.set_field(-2, "kind");
+                l.new_table(sources.len(), 0);
+                for (n, source) in sources.iter().enumerate() {
+                    l.push_str(source);
+                    l.raw_set_index(-2, n + 1);
+                }
+                l.set_field(-2, "sources");
+            }
             Notice::Cancel { from, reason, at } => {
                 l.new_table(0, 4);
                 l.push_str("pid.cancel");
