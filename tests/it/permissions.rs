@@ -102,7 +102,7 @@ const GUARDED: (&str, &str) = (
     }
     local function how(ok, value, problem)
         if not ok then return "raises " .. (type(value) == "userdata" and value:kind() or tostring(value)) end
-        if problem == nil then return "allowed" end
+        if type(problem) ~= "userdata" then return "allowed" end
         return tostring(value) .. " " .. problem:kind()
     end
     if what ~= "list" then return how(pcall(things[what][5])) end

@@ -201,7 +201,9 @@ fn a_static_pool_has_its_instances_from_the_start() {
         entry("fn:f", "function.lua", &program, &[imports, pool]),
     ];
     let mut changes = wippy::core::registry::Changeset::new();
-    entries.into_iter().for_each(|entry| changes.create(entry));
+    for entry in entries {
+        changes.create(entry);
+    }
     node.registry.apply(changes).expect("applies");
     until(&node, "all are made", || load(&node, "fn:f") == (0, 0));
     assert_eq!(heard(&ear), ["library"; 3]);

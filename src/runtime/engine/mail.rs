@@ -208,6 +208,11 @@ impl Payload {
     }
 }
 
+/// How a process ends that is linked to one that has failed.
+fn linked_failed() -> Error {
+    Error::new(Kind::default(), "linked process failed").with_retryable(None)
+}
+
 impl VmData {
     /// A package for a process of this VM has arrived.
     pub fn arrive(&mut self, package: Package) {
@@ -240,8 +245,17 @@ impl VmData {
         if self.processes[process].trap_links {
             self.receive_notice(process, Notice::LinkDown(exit));
         } else {
-            let error = Error::new(Default::default(), "linked process failed");
-            self.kill(process, error.with_retryable(None));
+            self.kill(process, linked_failed());
+        }
+    }
+
+    /// Whether failures of linked processes are told from now on, or end the process: also those that
+    /// nobody has taken from its mailbox yet.
+    pub fn set_trap_links(&mut self, process: u32, traps: bool) {
+        self.processes[process].trap_links = traps;
+        let pending = self.processes[process].notices.iter_mut();
+        if !traps && pending.into_iter().any(|notice| matches!(notice, Notice::LinkDown(_))) {
+            self.kill(process, linked_failed());
         }
     }
 

@@ -243,7 +243,7 @@ fn set_options(cx: &mut Cx) -> Ret {
     let vm = cx.vm();
     let current = vm.current;
     if let Some(trap) = trap {
-        vm.processes[current].trap_links = trap;
+        vm.set_trap_links(current, trap);
     }
     if let Some(upgradable) = upgradable {
         vm.set_upgradable(current, upgradable);
