@@ -2,7 +2,7 @@
 //!
 //! A call begins with a [`CallSlot`], given back when it has ended, whatever the end. Calls beyond the
 //! pool's bound wait in the order in which they came. Those beyond its `buffer` are not even queued:
-//! whoever makes them is suspended until they are, see [`Waiter::on_queued`].
+//! whoever makes them is suspended until they are, see `on_queued`.
 //!
 //! Where a pool has instances of its own (`inline`, `static`, or one instance only), each has a *seat*:
 //! the VM it lives in. A call takes a seat, so that there are never more instances than seats. In other

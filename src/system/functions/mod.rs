@@ -1,9 +1,9 @@
 //! Functions: entries that are called, and how many of their calls run at a time.
 //!
-//! A call is a small process. It begins with a [`CallSlot`] of its function ([`admission`]), which is
+//! A call is a small process. It begins with a [`CallSlot`] of its function (`admission.rs`), which is
 //! given back when the call has ended, whatever the end. A pool has no threads: those of the scheduler
-//! run its calls, and its instances live in the VMs. [`adaptive`] moves the bound of pools that ask
-//! for that; [`control`] is the handle to a call under way.
+//! run its calls, and its instances live in the VMs. `adaptive.rs` moves the bound of pools that ask
+//! for that; `control.rs` is the handle to a call under way.
 
 mod adaptive;
 mod admission;
