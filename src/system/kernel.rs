@@ -112,6 +112,7 @@ impl Kernel {
             terminal: spawn.terminal,
             on_end: spawn.on_end,
             slot: None,
+            known: None,
         })
     }
 

@@ -87,6 +87,8 @@ pub struct SpawnRequest {
     pub on_end: Option<OnEnd>,
     /// It is a call of a function: the place it takes there.
     pub slot: Option<CallSlot>,
+    /// It is in the process table already, and nobody waits for its start: failing is its end.
+    pub known: Option<Pid>,
 }
 
 /// What a process gets with its start: a name, and messages that come first in its mailbox.

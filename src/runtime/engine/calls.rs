@@ -186,7 +186,8 @@ pub fn call_here(cx: &mut Cx, mut slot: CallSlot, frame: Option<Arc<Frame>>, fir
     vm.adapt_for(&mut slot);
     let served = Some(Served::new(slot, Some(caller)));
     let extra = Some(Box::new(Extra { frame, served, ..Extra::default() }));
-    let spec = Spec { chunk, host, parent, monitor: false, link: false, extra, named: None };
+    let spec =
+        Spec { chunk, host, parent, monitor: false, link: false, extra, named: None, known: None };
     let mut raised = None;
     let started = process::start(VmPointer::entered(), spec, |thread| {
         copy::arguments(cx, first, thread).map_err(|raise| {

@@ -11,6 +11,7 @@ use crate::infra::error::{Error, Result};
 use crate::lang::diagnostic::Diagnostic;
 use crate::lang::span::Lines;
 use crate::lang::translate;
+use crate::runtime::engine::launch::Reliability;
 use crate::runtime::modules::base;
 use crate::runtime::modules::types;
 
@@ -31,6 +32,7 @@ pub struct Definition {
     /// The source mentions `_G`: its processes need a field of that name.
     pub uses_g: bool,
     pub cost: Cost,
+    pub reliability: Reliability,
 }
 
 /// A library as one entry sees it.
@@ -106,6 +108,7 @@ impl Definition {
             renamed: Vec::new(),
             uses_g: source.contains("_G"),
             cost: Cost::default(),
+            reliability: Reliability::default(),
         })
     }
 }
@@ -129,6 +132,7 @@ impl Definition {
             renamed,
             uses_g,
             cost: Cost::default(),
+            reliability: Reliability::default(),
         }
     }
 }

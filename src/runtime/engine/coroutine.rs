@@ -99,7 +99,7 @@ pub unsafe extern "C-unwind" fn on_interrupt(l: *mut lua_State, gc: c_int) {
     // SAFETY: as above.
     let l = unsafe { State::from_raw(l) };
     let vm = VmPointer::<VmData>::entered().get();
-    if vm.starting > 0 {
+    if vm.starts.nested() > 0 {
         // A chunk body cannot be suspended. One that takes its time is ended instead.
         let now = vm.now();
         if now > *vm.chunk_deadline.get_or_insert(now + CHUNK_TIME) {
@@ -148,7 +148,7 @@ impl Cx {
     /// May the running coroutine be suspended here?
     #[inline]
     pub fn can_suspend(&mut self) -> bool {
-        self.l.is_yieldable() && self.vm().starting == 0
+        self.l.is_yieldable() && self.vm().starts.nested() == 0
     }
 
     /// The running coroutine, if it may be suspended here.

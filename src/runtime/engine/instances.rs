@@ -216,7 +216,7 @@ pub fn prepare(vm: VmPointer<VmData>, prepare: &Prepare) -> Result<()> {
     let id = data.processes.insert(process);
     let main = data.new_coroutine(id, thread, anchor);
     data.processes[id].main = main;
-    let ran = process::run_body(vm, id, main, || process::run_libraries(vm, chunk, thread));
+    let (ran, _) = process::run_body(vm, id, main, || process::run_libraries(vm, chunk, thread));
     let data = vm.get();
     if ran.is_ok() {
         thread.push_value(State::GLOBALS);

@@ -28,6 +28,7 @@ pub mod frame;
 pub mod future;
 pub mod housekeeping;
 pub mod instances;
+pub mod launch;
 pub mod mail;
 pub mod news;
 pub mod process;
@@ -83,10 +84,19 @@ impl<S: Into<String>> From<S> for Raise {
 /// A host function made of a plain `fn(&mut Cx) -> Ret`, without any state of its own.
 pub fn host<F: Fn(&mut Cx) -> Ret + Copy + 'static>(_function: F) -> CFunction {
     const { assert!(std::mem::size_of::<F>() == 0, "a host function captures nothing") };
-    trampoline::<F>
+    trampoline::<F, false>
 }
 
-unsafe extern "C-unwind" fn trampoline<F: Fn(&mut Cx) -> Ret + Copy + 'static>(
+/// A host function that does the same each time a chunk body calls it, see [`launch`].
+pub fn steady_host<F: Fn(&mut Cx) -> Ret + Copy + 'static>(_function: F) -> CFunction {
+    const { assert!(std::mem::size_of::<F>() == 0, "a host function captures nothing") };
+    trampoline::<F, true>
+}
+
+unsafe extern "C-unwind" fn trampoline<
+    F: Fn(&mut Cx) -> Ret + Copy + 'static,
+    const STEADY: bool,
+>(
     raw: *mut lua_State,
 ) -> c_int {
     // SAFETY: `F` is a function item: it has no size, so there is nothing to initialise.
@@ -94,6 +104,9 @@ unsafe extern "C-unwind" fn trampoline<F: Fn(&mut Cx) -> Ret + Copy + 'static>(
     // SAFETY: Luau calls host functions with the running state.
     let l = unsafe { State::from_raw(raw) };
     let mut cx = Cx { l, vm: VmPointer::entered() };
+    if !STEADY {
+        cx.vm().starts.note_call();
+    }
     match function(&mut cx) {
         Ok(Done::Values(n)) => n,
         Ok(Done::Suspended) => l.break_here(),

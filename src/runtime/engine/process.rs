@@ -156,6 +156,8 @@ pub struct Spec {
     pub link: bool,
     pub extra: Option<Box<Extra>>,
     pub named: Option<Box<Named>>,
+    /// The process is in the process table already, with its monitor and link.
+    pub known: Option<Pid>,
 }
 
 /// Starts a process in this VM. `push_arguments` puts the arguments onto the new thread.
@@ -217,11 +219,12 @@ fn try_start(
     push_arguments: impl FnOnce(State) -> Result<c_int, Error>,
 ) -> Result<Pid> {
     let data = vm.get();
-    if data.starting >= NESTED_STARTS_MAX {
+    if data.starts.nested() >= NESTED_STARTS_MAX {
         return Err(Error::internal("chunk bodies start each other too deeply"));
     }
     let host = &data.hosts[spec.host as usize];
-    let pid = data.kernel.pids.next_of(&mut data.pids, host.id);
+    let next = || data.kernel.pids.next_of(&mut data.pids, host.id);
+    let pid = spec.known.unwrap_or_else(next);
     let mut process = Process::new(pid);
     process.chunk = spec.chunk;
     process.host = spec.host;
@@ -301,13 +304,14 @@ pub(super) fn run_chunk(
     with_libraries: bool,
 ) -> Result<()> {
     let chunk = vm.get().processes[id].chunk;
-    let ran = run_body(vm, id, main, || {
+    let (ran, called) = run_body(vm, id, main, || {
         if with_libraries {
             run_libraries(vm, chunk, thread)?;
         }
         vm.get().push_chunk(chunk, thread);
         thread.pcall(0, 1).map_err(|_| error::from_raised(thread, -1))
     });
+    vm.get().definition(chunk).reliability.note(called || ran.is_err());
     if let Err(problem) = ran {
         thread.set_top(0);
         return Err(problem);
@@ -328,19 +332,20 @@ pub(super) fn run_chunk(
     Err(Error::not_found(format!("method \"{method}\" not found in module")))
 }
 
-/// Runs code of a process that has not begun: it cannot wait, and has to come to an end soon.
+/// Runs code of a process that has not begun: it cannot wait, and has to come to an end soon. Also
+/// returned: whether it called a host function.
 pub(super) fn run_body(
     vm: VmPointer<VmData>,
     id: u32,
     main: u32,
     body: impl FnOnce() -> Result<()>,
-) -> Result<()> {
+) -> (Result<()>, bool) {
     let data = vm.get();
     // The chunk may be started from a host function of another process: its context comes back.
     let before = (data.current, data.running);
     (data.current, data.running) = (id, main);
-    data.starting += 1;
-    if data.starting == 1 {
+    let outer = data.starts.enter();
+    if data.starts.nested() == 1 {
         // Set when the ticker first finds it running: most are done by then.
         data.chunk_deadline = None;
     }
@@ -349,11 +354,11 @@ pub(super) fn run_body(
     let ran = body();
     let data = vm.get();
     data.main.enforce_ceiling(false);
-    data.starting -= 1;
+    let called = data.starts.leave(outer);
     (data.current, data.running) = before;
     match data.is_over_memory_limit() {
-        true => Err(memory_limit_exceeded()),
-        false => ran,
+        true => (Err(memory_limit_exceeded()), called),
+        false => (ran, called),
     }
 }
 
@@ -376,6 +381,11 @@ pub(super) fn run_libraries(vm: VmPointer<VmData>, chunk: u32, thread: State) ->
 /// Makes the process routable, with its monitor and link, before its first step.
 fn publish(data: &mut VmData, id: u32, spec: &Spec, name: Option<&Arc<str>>) -> Result<()> {
     let pid = data.processes[id].pid;
+    if spec.known.is_some() {
+        on_start(data, id, spec)?;
+        data.by_uniq.insert(pid.uniq(), id);
+        return Ok(());
+    }
     let Some(cell) = data.cell() else { return Err(Error::internal("no VM runs here")) };
     let mut control = Control::new(pid, cell.clone());
     control.parent = spec.parent;
@@ -383,7 +393,6 @@ fn publish(data: &mut VmData, id: u32, spec: &Spec, name: Option<&Arc<str>>) -> 
         control.watchers.push(spec.parent);
     }
     data.kernel.topology.begin(control)?;
-    let source = &data.definition(spec.chunk).id;
     let linked = match spec.link {
         true => data.kernel.topology.link(spec.parent, pid),
         false => Ok(()),
@@ -392,12 +401,7 @@ fn publish(data: &mut VmData, id: u32, spec: &Spec, name: Option<&Arc<str>>) -> 
         Some(name) => data.kernel.topology.claim(name, pid),
         None => Ok(()),
     };
-    let accepted = claimed.and(linked).and_then(|()| match data.processes[id].is_function() {
-        // Handlers hear of processes, not of calls.
-        true => Ok(()),
-        false => data.kernel.lifecycle.on_start(&Started { pid, source, parent: spec.parent }),
-    });
-    match accepted {
+    match claimed.and(linked).and_then(|()| on_start(data, id, spec)) {
         Ok(()) => cell.population.fetch_add(1, Ordering::Relaxed),
         Err(error) => {
             // Whoever refused it undoes the start: nobody has seen the process run.
@@ -407,6 +411,17 @@ fn publish(data: &mut VmData, id: u32, spec: &Spec, name: Option<&Arc<str>>) -> 
     };
     data.by_uniq.insert(pid.uniq(), id);
     Ok(())
+}
+
+/// Asks those who want to hear of processes. They do not hear of calls.
+fn on_start(data: &VmData, id: u32, spec: &Spec) -> Result<()> {
+    if data.processes[id].is_function() {
+        return Ok(());
+    }
+    let (pid, definition) = (data.processes[id].pid, data.definition(spec.chunk));
+    let started = Started { pid, source: &definition.id, parent: spec.parent };
+    let accepted = data.kernel.lifecycle.on_start(&started);
+    accepted.inspect_err(|_| definition.reliability.note(true))
 }
 
 /// How a process ends that holds more than its host allows.
@@ -583,20 +598,13 @@ impl VmData {
         if let Some(extra) = &mut self.processes[id].extra {
             extra.memberships.clear();
         }
-        let failed = outcome.error().is_some();
         if outcome.error().is_some_and(|error| *error.kind() == Kind::Canceled) {
             self.cancel_futures(id);
         }
         let is_function = self.processes[id].is_function();
         let exit = Arc::new(Exit { pid, at: self.unix_now, outcome });
-        for &watcher in &control.watchers {
-            self.tell(id, watcher, Body::Exit(exit.clone()));
-        }
-        if failed {
-            for &other in control.links() {
-                self.tell(id, other, Body::LinkDown(exit.clone()));
-            }
-        }
+        let mut ticket = self.processes[id].ticket.take();
+        self.announce(&control, &exit, &mut ticket);
         let Process { chunk, host, turns, .. } = self.processes[id];
         if self.kernel.lifecycle.is_watched() && !is_function {
             let source = &self.definition(chunk).id;
@@ -621,18 +629,28 @@ impl VmData {
         }
     }
 
-    /// Sends a lifecycle package of an ending process: behind its messages.
-    fn tell(&mut self, id: u32, to: Pid, body: Body) {
-        let package = Package { from: self.processes[id].pid, to, body };
+    /// Tells of an end those who want to know; behind the messages of the process, whose `ticket` it is.
+    pub fn announce(&mut self, control: &Control, exit: &Arc<Exit>, ticket: &mut Option<Ticket>) {
+        for &watcher in &control.watchers {
+            self.tell(exit.pid, watcher, Body::Exit(exit.clone()), ticket);
+        }
+        if exit.outcome.error().is_some() {
+            for &other in control.links() {
+                self.tell(exit.pid, other, Body::LinkDown(exit.clone()), ticket);
+            }
+        }
+    }
+
+    /// Sends a lifecycle package of an ending process.
+    fn tell(&mut self, from: Pid, to: Pid, body: Body, ticket: &mut Option<Ticket>) {
+        let package = Package { from, to, body };
         if self.by_uniq.contains_key(&to.uniq()) {
             // Not at once: it may end that process, whose end tells the next one, and so on.
             self.local_mail.push_back(package);
             return;
         }
-        let mut ticket = self.processes[id].ticket.take();
         // A watcher that is gone needs no news.
-        let _ = self.kernel.mailbox.send(package, &mut ticket, || Box::new(|| ()));
-        self.processes[id].ticket = ticket;
+        let _ = self.kernel.mailbox.send(package, ticket, || Box::new(|| ()));
     }
 
     /// Frees everything of a process that is in no table any more.

@@ -26,6 +26,7 @@ use crate::runtime::engine::coroutine::{self, Break, Coroutine, Wait};
 use crate::runtime::engine::env::Environments;
 use crate::runtime::engine::housekeeping::Housekeeping;
 use crate::runtime::engine::instances::{self, Instances, Prepare, Upkeep};
+use crate::runtime::engine::launch::Starts;
 use crate::runtime::engine::mail::{Topics, unix_now};
 use crate::runtime::engine::process::{self, Process, Spec};
 use crate::runtime::engine::raw::{Anchor, Guard, InterruptSwitch, State, Type, VmPointer};
@@ -188,8 +189,7 @@ pub struct VmData {
     /// The process and the coroutine that run at the moment.
     pub current: u32,
     pub running: u32,
-    /// Chunk bodies running, one inside the other.
-    pub starting: u32,
+    pub starts: Starts,
     /// When the running chunk body has to be done; unknown until the ticker has looked at it.
     pub chunk_deadline: Option<Nanos>,
     pub broke: Break,
@@ -207,6 +207,8 @@ pub struct VmData {
     pub is_strict: bool,
     /// Its collector works as if memory were short.
     is_short: bool,
+    /// Looks at the clock so far.
+    looks: u32,
     /// Size that the heap may have, if the one process of this VM has a limit.
     pub memory_limit: Option<usize>,
     ready: VecDeque<u32>,
@@ -233,6 +235,8 @@ struct Loaded {
     ended: u32,
     long: u32,
     told: bool,
+    /// The latest look at the clock before one ended, and how many have ended since, after few turns.
+    ended_since: (u32, u32),
     /// How often a process of it took its whole quantum in one go.
     overstays: u32,
     /// Of a function.
@@ -248,6 +252,11 @@ const OVERSTAYS_INTERPRETED: u32 = 4;
 
 /// Ended processes of a definition that a VM keeps to itself for a while.
 const ENDED_UNTOLD: u32 = 64;
+/// Processes of a kind that end after a few turns, but turns that take so long on average, are worth a
+/// start in another VM.
+const DEAR_TURN: Nanos = 10_000;
+/// Turns between two looks from which their average tells anything.
+const TURNS_THAT_TELL: u32 = 8;
 
 impl VmData {
     fn new(main: State, kernel: Arc<Kernel>, pool: Weak<VmPool>, seat: Seat) -> VmData {
@@ -314,7 +323,7 @@ impl VmData {
             local_mail: VecDeque::new(),
             current: NONE,
             running: NONE,
-            starting: 0,
+            starts: Starts::default(),
             chunk_deadline: None,
             broke: Break::default(),
             held: (0, 0),
@@ -325,6 +334,7 @@ impl VmData {
             adapting: Slab32::default(),
             is_strict,
             is_short: false,
+            looks: 0,
             memory_limit: None,
             ready: VecDeque::new(),
             chunks: Vec::new(),
@@ -415,6 +425,7 @@ impl VmData {
             ended: 0,
             long: 0,
             told: false,
+            ended_since: (0, 0),
             overstays: 0,
             instances: Instances::default(),
         };
@@ -477,12 +488,32 @@ impl VmData {
         let loaded = &mut self.chunks[chunk as usize];
         loaded.ended += 1;
         loaded.long += u32::from(was_long);
+        if loaded.ended_since.0 != self.looks {
+            loaded.ended_since = (self.looks, 0);
+        }
+        loaded.ended_since.1 += u32::from(!was_long);
         if !loaded.told || loaded.ended >= ENDED_UNTOLD {
             loaded.told = true;
             let (ended, long) =
                 (std::mem::take(&mut loaded.ended), std::mem::take(&mut loaded.long));
             loaded.definition.cost.on_end(ended, long);
         }
+    }
+
+    /// Looks at the clock after so many turns since the last look at it. Those whose processes ended
+    /// meanwhile, and took a good part of the turns, were dear if these were.
+    fn look_back(&mut self, turns: u32, last: Nanos) -> Nanos {
+        let now = self.now();
+        if now.saturating_sub(last) > DEAR_TURN * Nanos::from(turns) {
+            for loaded in &mut self.chunks {
+                let (look, ended) = loaded.ended_since;
+                if look == self.looks && turns > 0 && ended * 4 >= turns {
+                    loaded.long += ended;
+                }
+            }
+        }
+        self.looks = self.looks.wrapping_add(1);
+        now
     }
 
     /// The place of a host of this VM's processes.
@@ -628,7 +659,7 @@ impl LuaVm {
                 Event::News { pid, feed } => self.data.get().take_news(pid, &feed),
                 Event::Start(start) => {
                     let started = match start.spec.downcast::<SpawnRequest>() {
-                        Ok(request) => self.start(*request),
+                        Ok(request) => self.start_or_end(*request),
                         Err(spec) => self.prepare(&*spec),
                     };
                     (start.reply)(started);
@@ -657,6 +688,15 @@ impl LuaVm {
             let results = finish(data, inner, result);
             data.wake(coroutine, results);
         }
+    }
+
+    fn start_or_end(&mut self, request: SpawnRequest) -> Result<Pid> {
+        let known = request.known;
+        self.start(request).inspect_err(|error| {
+            if let Some(pid) = known {
+                self.data.get().end_unstarted(pid, error.clone());
+            }
+        })
     }
 
     fn start(&mut self, request: SpawnRequest) -> Result<Pid> {
@@ -690,6 +730,7 @@ impl LuaVm {
             link: request.link,
             extra,
             named: request.named,
+            known: request.known,
         };
         let args = request.args;
         process::start(self.data, spec, |thread| Ok(wire::decode_all(thread, &args)))
@@ -736,13 +777,18 @@ impl Vm for LuaVm {
                 self.deliver_local();
                 switches += step.switches;
                 if step.overstayed || switches >= SWITCHES_PER_LOOK {
-                    now = self.data.get().now();
+                    // Whoever overstays is told of as such.
+                    let turns = if step.overstayed { 0 } else { switches };
+                    now = self.data.get().look_back(turns, now);
                     if now >= slice.until {
                         more = true;
                         break 'slice;
                     }
                     continue 'slice;
                 }
+            }
+            if switches >= TURNS_THAT_TELL {
+                self.data.get().look_back(switches, now);
             }
             break;
         }

@@ -249,6 +249,7 @@ fn launch(
         terminal: None,
         on_end: Some(on_end),
         slot: Some(slot),
+        known: None,
     };
     let (weak, starting) = (Arc::downgrade(kernel), control.clone());
     let reply: SpawnReply = Box::new(move |started| match (started, weak.upgrade()) {

@@ -12,6 +12,7 @@ use std::sync::Arc;
 
 use crate::core::pid::Pid;
 use crate::core::process::{Control, ProcessTable};
+use crate::core::vm::{Event, VmCell};
 use crate::infra::error::{Error, Kind, Result};
 use crate::system::topology::names::Names;
 
@@ -42,6 +43,29 @@ impl Topology {
             true => Ok(()),
             false => Err(Error::new(Kind::AlreadyExists, "pid already registered")),
         }
+    }
+
+    /// Makes a process known that its VM has still to start, linked to its parent if wanted; `start`
+    /// is what its VM is told. Returns the VM, to be woken.
+    ///
+    /// # Errors
+    /// `ALREADY_EXISTS`: it is known.
+    pub fn begin_unstarted(
+        &self,
+        mut control: Control,
+        link: bool,
+        start: Event,
+    ) -> Result<Arc<VmCell>> {
+        let (pid, parent) = (control.pid, control.parent);
+        if link {
+            // First: once the VM knows of it, the process may have come and gone.
+            self.table.with(parent, |parent| parent.bonds().links.push(pid));
+            control.bonds().links.push(parent);
+        }
+        self.table.insert_unstarted(control, start).ok_or_else(|| {
+            self.forget_link(parent, pid);
+            Error::new(Kind::AlreadyExists, "pid already registered")
+        })
     }
 
     /// `watcher` gets one EXIT when `target` ends.

@@ -16,7 +16,7 @@ use std::ffi::c_int;
 
 use crate::runtime::engine::error::ErrorObject;
 use crate::runtime::engine::raw::{State, Type};
-use crate::runtime::engine::{Cx, Raise, Ret, host, push_functions, set_functions};
+use crate::runtime::engine::{Cx, Raise, Ret, host, push_functions, set_functions, steady_host};
 
 pub use numbers::is_integral;
 
@@ -76,7 +76,11 @@ pub fn fill(l: State) {
     l.set_field(-2, "error");
     set_functions(
         l,
-        &[(c"assert", host(assert)), (c"require", host(require)), (c"print", host(print::print))],
+        &[
+            (c"assert", host(assert)),
+            (c"require", steady_host(require)),
+            (c"print", host(print::print)),
+        ],
     );
     numbers::fill(l);
     bits::fill(l);

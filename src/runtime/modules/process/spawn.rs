@@ -16,7 +16,7 @@ use crate::runtime::engine::process::{self as engine_process, Extra, Spec};
 use crate::runtime::engine::raw::{State, VmPointer};
 use crate::runtime::engine::recipes::Here;
 use crate::runtime::engine::vm::VmData;
-use crate::runtime::engine::{Cx, Raise, Ret, copy, wire};
+use crate::runtime::engine::{Cx, Raise, Ret, copy, launch, wire};
 use crate::runtime::modules::process::{denied, push_failure};
 use crate::runtime::pool::{Parent, Place, VmPool};
 use crate::system::frame::Frame;
@@ -178,6 +178,22 @@ pub(super) fn start(
             }
             Err(error) => cx.fail(error),
         },
+        Site::There { vm, definition, host, .. }
+            if launch::may_launch(&definition, &host) && child.named.is_none() =>
+        {
+            let request = match request(cx, definition, host, child, first + 2)? {
+                Ok(request) => request,
+                Err(error) => return cx.fail(error),
+            };
+            match launch::launch(cx.vm(), vm, request) {
+                Ok(pid) => {
+                    let l = cx.l;
+                    cx.vm().push_pid(l, pid);
+                    cx.values(1)
+                }
+                Err(error) => cx.fail(error),
+            }
+        }
         Site::There { pool, vm, definition, host } => {
             // Before anything is sent: a caller that cannot wait must leave no child behind.
             cx.suspendable()?;
@@ -302,7 +318,7 @@ fn start_here(
         (None, None) => None,
         (frame, on_end) => Some(Box::new(Extra { frame, on_end, ..Extra::default() })),
     };
-    let spec = Spec { chunk, host, parent, monitor, link, extra, named };
+    let spec = Spec { chunk, host, parent, monitor, link, extra, named, known: None };
     let mut raised = None;
     let started = engine_process::start(VmPointer::entered(), spec, |thread| {
         copy::arguments(cx, args, thread).map_err(|raise| {
@@ -342,6 +358,7 @@ fn request(
         terminal: None,
         on_end,
         slot: None,
+        known: None,
     }))
 }
 
