@@ -174,6 +174,16 @@ fn endless_depth() {
         let text = if body.contains("unpack") { "" } else { "stack" };
         check(body, Error(text));
     }
+    // Values too large to leave the process, though they are small in it.
+    let same = "local long, t = string.rep('x', 1e6), {} for k = 1, 1e6 do t[k] = long end";
+    check(&format!("{same} return t"), Error("too large"));
+    check(
+        &format!("{same} return nil, errors.new{{message = 'm', details = {{t = t}}}}"),
+        Error("too large"),
+    );
+    let tree = "type Node = {left: Node?, right: Node?}
+        local n = {} for _ = 1, 60 do n = {left = n, right = n} end";
+    check(&format!("{tree} error(select(2, Node:is(n)))"), Error("larger than"));
     // Values too deep to leave the process.
     let deep = "local t = {} for _ = 1, 1e6 do t = {t} end";
     check(&format!("{deep} process.send(process.pid(), 'x', t)"), Error("nested too deeply"));
@@ -281,6 +291,101 @@ fn bombs() {
     );
 }
 
+/// What Luau does not know of: the host holds it.
+#[test]
+fn bombs_that_the_host_holds() {
+    for body in [
+        "local c = channel.new(1e9) while true do c:send(1) end",
+        "while true do process.send(process.pid(), 'x') end",
+        "process.listen('x') while true do process.send(process.pid(), 'x', 1, 2, 3) end",
+        "local t = {n = 0} while true do t.n += 1 process.listen('topic' .. t.n) end",
+        "local long, n = string.rep('x', 1e5), 0
+         while true do n += 1 process.send(process.pid(), long .. n) end",
+        "local long, t = string.rep('x', 1e5), {} while true do t[#t + 1] = errors.new(long) end",
+        "local t, e = {}, errors.new('x') while true do e = errors.wrap(e, 'context') t[#t + 1] = e end",
+        "local t, m = {}, {details = {string.rep('x', 1e5)}, message = 'm'}
+         m.details = {text = m.details[1]} while true do t[#t + 1] = errors.new(m) end",
+        "local cases, c = {}, channel.new() for n = 1, 5e4 do cases[n] = c:case_receive() end
+         while true do coroutine.spawn(function() channel.select(cases) end) end",
+        "local t, long = {}, string.rep('x', 1e5)
+         while true do t[#t + 1] = logger:with({long = long}) end",
+        "local t, long = {}, string.rep('x', 1e5)
+         while true do t[#t + 1] = process.with_context({long = long}) end",
+        "local s, long = process.with_context({}), string.rep('x', 1e5)
+         while true do s = s:with_message('x', long) end",
+        "local n = 0 while true do n += 1 process.registry.register('name' .. n) end",
+        "local t = {} while true do t[#t + 1] = funcs.async('app:nothing') end",
+    ] {
+        let body = format!(
+            "local logger, funcs = require('logger'), require('funcs')
+            {body}"
+        );
+        check_limited(&body, Error("memory limit exceeded"));
+    }
+    // What is let go does not count.
+    for body in [
+        "local long = string.rep('x', 1e6) for _ = 1, 3000 do errors.new(long) end",
+        "local c = channel.new(1e9) for _ = 1, 3e6 do c:send(1) c:receive() end",
+        "local inbox = process.inbox()
+         for _ = 1, 3e5 do process.send(process.pid(), 'x', 1, 2) inbox:receive() end",
+        "for n = 1, 1e5 do process.unlisten(process.listen('topic' .. n)) end",
+        "for n = 1, 1e5 do process.registry.register('n' .. n) process.registry.unregister('n' .. n) end",
+        "for n = 1, 1e5 do time.after('1h') end",
+        "for n = 1, 1e6 do channel.new(1):send(n) end",
+    ] {
+        check_limited(body, Well);
+    }
+}
+
+/// Others fill the mailbox of a process that does not read: from another VM, so the bytes wait there.
+#[test]
+fn floods_from_outside() {
+    for (victim, flood) in [
+        ("", "process.send(pid, 'x', long)"),
+        ("process.listen('x')", "process.send(pid, 'x', long)"),
+        // Read, but neither looked at nor let go.
+        (
+            "local t, inbox = {}, process.inbox() while true do t[#t + 1] = inbox:receive() end",
+            "process.send(pid, 'x', long)",
+        ),
+        ("events.subscribe('test')", "events.send('test', 'kind', 'path', long) time.sleep('1ms')"),
+    ] {
+        let scheduler = SchedulerOptions { workers: 1, pin: false, ..SchedulerOptions::default() };
+        let node = Node::start(Options { scheduler, ..Options::default() }).unwrap();
+        node.add_host("app:host", HostKind::Processes, false).unwrap();
+        let limited = Host::new(HostId::intern("app:limited"), HostKind::Processes, false);
+        node.add(limited.with_memory_limit(Some(MEMORY))).unwrap();
+        node.define(
+            "app:victim",
+            &format!(
+                "local events = require('events')
+                return {{main = function() {victim} process.events():receive() end}}"
+            ),
+        )
+        .unwrap();
+        node.define(
+            "app:main",
+            &format!(
+                "local time, events = require('time'), require('events')
+                return {{main = function()
+                    local long, ends = string.rep('x', 1e5), process.events()
+                    local pid = assert(process.spawn_monitored('app:victim', 'app:limited'))
+                    for n = 1, 1e5 do
+                        {flood}
+                        local r = channel.select {{ends:case_receive(), default = true}}
+                        if r.channel then return tostring(r.value.result.error) end
+                        if n % 10 == 0 then time.sleep(1) end
+                    end
+                end}}"
+            ),
+        )
+        .unwrap();
+        let (_, ended) = node.spawn("app:main", "app:host", &[]).unwrap();
+        let result = ended.wait(LONG).unwrap();
+        assert_eq!(result.as_str(), Some("memory limit exceeded"), "{victim:?} {flood}");
+    }
+}
+
 #[test]
 fn a_million_of_anything() {
     for body in [
@@ -291,7 +396,15 @@ fn a_million_of_anything() {
         "local c = channel.new(1e6) for n = 1, 1e6 do c:send(n) end",
         "local c, cases = channel.new(), {} for n = 1, 1e6 do cases[n] = c:case_receive() end
          cases.default = true channel.select(cases)",
-        "for n = 1, 1e4 do process.listen('topic' .. n) end",
+        "for n = 1, 1e6 do process.listen('topic' .. n) end",
+        "local c = channel.new(1) for n = 1, 1e6 do subscribe('topic' .. n, c) end
+         for n = 1, 1e5 do process.send(process.pid(), 'topic' .. n, n) end
+         for n = 1, 1e5 do assert(c:receive() == n) end unsubscribe(c)",
+        "for n = 1, 1e5 do process.send(process.pid(), 'x' .. n, n) end
+         for n = 1, 1e5, 1000 do assert(process.listen('x' .. n):receive() == n) end",
+        "for n = 1, 1e5 do process.registry.register('name' .. n) end",
+        "for n = 1, 1e4 do process.send(process.pid(), 'x', n) end local inbox = process.inbox()
+         for n = 1, 1e4 do assert(inbox:receive():payload():data() == n) end",
         "local t = {} for n = 1, 1e6 do t[n] = errors.new('x') end",
     ] {
         check(body, Well);
@@ -317,11 +430,26 @@ fn long_ways_through_libraries() {
         "string.find('x', string.rep('%b()', 1e6) .. '%')",
         "unpack({}, -1e9, 1e9)",
         "math.random(2, 1)",
+        "string.find(string.rep('b', 1e6), '[^' .. string.rep('a', 1e6) .. ']*')",
+        "string.gsub(string.rep('b', 1e6), '[]' .. string.rep('%]', 1e6) .. ']*', '')",
+        "os.date(string.rep('%c', 2^28))",
+        "error(errors.new{message = 'm', details = same(1e6)})",
+        "process.with_context({t = same(1e6)})",
+        "payload.new(same(1e6)):transcode(payload.format.YAML)",
+        "tty.text.join_vertical(0, unpack(same(5000)))",
+        "tty.style():render(unpack(same(5000)))",
         "select(-1e300, 1)",
         "error(time.parse_duration(string.rep('1h', 1e6)))",
     ] {
         check(
-            &format!("local r = table.pack(pcall(function() {body} end)) error(r[2] or 'fine')"),
+            &format!(
+                "local tty = require('tty')
+                local function same(n)
+                    local long, t = string.rep('x', 1e6), {{}} for k = 1, n do t[k] = long end
+                    return t
+                end
+                local r = table.pack(pcall(function() {body} end)) error(r[2] or 'fine')"
+            ),
             Error(""),
         );
     }
@@ -330,6 +458,10 @@ fn long_ways_through_libraries() {
         "string.rep('x', 2^26):upper():lower():reverse():find('y', 1, true)",
         "local t = {} for n = 1, 1e6 do t[n] = -n end table.sort(t)",
         "string.format('%.99f', 1e300)",
+        "string.find(string.rep('a', 1e7), string.rep('a', 5e6) .. 'b', 1, true)",
+        "string.find(string.rep('a', 1e7), string.rep('a', 5e6) .. 'b')",
+        "string.split(string.rep('a', 1e7), string.rep('a', 5e6) .. 'b')",
+        "string.rep('x', 2^29):reverse():upper()",
         "os.date(string.rep('%c', 1e5))",
         "time.now():format(string.rep('2006-01-02T15:04:05.999999999Z07:00', 1e4))",
         "time.load_location('../../../../etc/passwd')",

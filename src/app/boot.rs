@@ -51,6 +51,7 @@ impl System {
         let began = Instant::now();
         let mut infrastructure = Infrastructure::start(options)?;
         log_events::stream(&infrastructure.logger, infrastructure.bus.clone());
+        log_events::configure(&infrastructure.logger, &infrastructure.bus)?;
         let logger = infrastructure.logger.named("boot");
         phase(&logger, "infrastructure", began.elapsed());
         if infrastructure.scheduler.unpinned() > 0 {

@@ -2,9 +2,17 @@
 //!
 //! Records go there while `logmanager.stream_to_events` is set, and instead of the log while a terminal
 //! host with `hide_logs` runs its process.
+//!
+//! The settings of section `logmanager` change at run time by events of the same system:
+//! `logs.config.set` with those that shall change, `logs.config.get`. Both are answered by
+//! `logs.config.state` with all of them, on the path of the question. What is no such setting, or not
+//! of its type, changes nothing.
 
+use std::sync::Arc;
+
+use crate::infra::error::Result;
 use crate::infra::event_bus::{Event, EventBus};
-use crate::infra::logger::{Logger, Record};
+use crate::infra::logger::{Level, Logger, Record, Settings};
 use crate::infra::transcoder::Value;
 
 /// Publishes what `logger` streams on `bus`.
@@ -14,6 +22,42 @@ pub fn stream(logger: &Logger, bus: EventBus) {
             bus.send(Event::new("logs", "logs.entry", record.name, data(record)));
         }
     }));
+}
+
+/// Lets events read and change the settings of `logger`.
+///
+/// # Errors
+/// `UNAVAILABLE`: the bus is closed.
+pub fn configure(logger: &Logger, bus: &EventBus) -> Result<()> {
+    let (logger, answers) = (logger.clone(), bus.clone());
+    let callback = move |event: &Arc<Event>| {
+        if event.kind == "logs.config.set" {
+            logger.configure(changed(logger.settings(), &event.data.to_value()));
+        }
+        let state = state(logger.settings());
+        answers.send(Event::new("logs", "logs.config.state", &event.path, state));
+    };
+    bus.serve("logs", "logs.config.(set|get)", Box::new(callback))
+}
+
+fn changed(settings: Settings, wanted: &Value) -> Settings {
+    let flag = |name: &str, now: bool| wanted.get(name).and_then(Value::as_bool).unwrap_or(now);
+    let level = wanted.get("min_level").and_then(Value::as_number);
+    let level = level.filter(|n| n.fract() == 0.0).and_then(|n| Level::from_number(n as i64));
+    Settings {
+        propagate_downstream: flag("propagate_downstream", settings.propagate_downstream),
+        stream_to_events: flag("stream_to_events", settings.stream_to_events),
+        min_level: level.unwrap_or(settings.min_level),
+        ..settings
+    }
+}
+
+fn state(settings: Settings) -> Value {
+    Value::from([
+        ("propagate_downstream", settings.propagate_downstream.into()),
+        ("stream_to_events", settings.stream_to_events.into()),
+        ("min_level", Value::Int(settings.min_level as i64)),
+    ])
 }
 
 fn data(record: &Record<'_>) -> Value {
@@ -69,5 +113,31 @@ mod tests {
         assert_eq!(entry.get("message"), Some(&"hello".into()));
         let fields = data.get("fields").and_then(Value::as_list).expect("fields");
         assert_eq!(fields[0].get("int"), Some(&Value::Int(3)));
+    }
+
+    #[test]
+    fn settings_change_by_events() {
+        let bus = EventBus::start().expect("starts");
+        let (_, states) = bus.channel("logs", "logs.config.state", Cancel::default()).expect("on");
+        let logger = Logger::silent();
+        configure(&logger, &bus).expect("serves");
+        let ask = |kind: &str, data: Value| {
+            bus.send(Event::new("logs", kind, "me", data));
+            let answer = states.recv().expect("an answer");
+            assert_eq!(answer.path, "me");
+            answer.data.to_value()
+        };
+        let before = ask("logs.config.get", Value::Nil);
+        assert_eq!(before, state(Settings::default()));
+        let wanted = [("stream_to_events", true.into()), ("min_level", Value::Float(2.0))];
+        let after = ask("logs.config.set", Value::from(wanted));
+        assert_eq!(after.get("min_level"), Some(&Value::Int(2)));
+        let settings = logger.settings();
+        assert!(settings.stream_to_events && settings.propagate_downstream);
+        assert_eq!(settings.min_level, Level::Error);
+        // What makes no sense changes nothing.
+        let nonsense = [("stream_to_events", "no".into()), ("min_level", Value::Int(7))];
+        assert_eq!(ask("logs.config.set", Value::from(nonsense)), after);
+        assert_eq!(ask("logs.config.set", Value::Int(1)), after);
     }
 }

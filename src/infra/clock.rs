@@ -4,8 +4,17 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::{Duration, Instant};
 
+use rustix::time::{ClockId, clock_gettime};
+
 /// Nanoseconds since the clock's epoch. A `u64` lasts 584 years.
 pub type Nanos = u64;
+
+/// How long the calling thread has been on a processor: what others take from it does not count.
+pub fn thread_time() -> Nanos {
+    let time = clock_gettime(ClockId::ThreadCPUTime);
+    // Neither is ever negative.
+    (time.tv_sec as Nanos) * 1_000_000_000 + time.tv_nsec as Nanos
+}
 
 /// A source of monotonic time; cheap to clone, clones agree.
 #[derive(Clone, Debug)]

@@ -159,6 +159,13 @@ impl Error {
         self.0.details.as_ref()
     }
 
+    /// Bytes that it takes on the heap, about.
+    pub fn heap(&self) -> usize {
+        let details = self.details().map_or(0, Value::heap);
+        let cause = self.cause().map_or(0, Error::heap);
+        size_of::<Parts>() + self.0.message.capacity() + details + cause
+    }
+
     pub fn cause(&self) -> Option<&Error> {
         self.0.source.as_ref()
     }

@@ -111,3 +111,27 @@ fn an_error_in_a_service_harms_no_program() {
     let ended = project.run("run -x app:cli").exits(0);
     assert_eq!((ended.stdout.as_str(), ended.stderr.as_str()), ("unharmed\n", ""));
 }
+
+/// It hears of cancels and messages as any other does.
+#[test]
+fn a_process_on_a_terminal_cannot_be_terminated() {
+    let project = Project::with_main(
+        "local role, target = ...
+        if role == 'killer' then
+            assert(process.terminate(target) == true)
+            assert(process.cancel(target, 'please') == true)
+            assert(process.send(target, 'topic', 'mail') == true)
+            return
+        end
+        local inbox, notices = process.inbox(), process.events()
+        assert(process.terminate(process.pid()) == true)
+        assert(process.spawn('app:cli', 'app:processes', 'killer', process.pid()))
+        local event = notices:receive()
+        assert(event.kind == process.event.CANCEL and event.reason == 'please')
+        assert(inbox:receive():payload():data() == 'mail')
+        io.print('still here')
+        return 7",
+    );
+    let ended = project.run("run -x app:cli").exits(7);
+    assert_eq!(ended.stdout, "still here\n");
+}

@@ -92,3 +92,40 @@ fn a_terminal_host_may_hide_the_log() {
     let ended = project.run("run -v -x app:cli").exits(0).without(&["from the program"]);
     ended.says(&["shutting down", "stopped"]);
 }
+
+#[test]
+fn the_log_is_an_event_stream_with_settings() {
+    let project = Project::with_main(
+        "local events, logger = require('events'), require('logger')
+        local news = events.subscribe('logs'):channel()
+        -- What subscribers get of their own questions goes by.
+        local function ask(kind, wanted)
+            events.send('logs', kind, 'me', wanted)
+            local event
+            repeat event = news:receive() until event.kind == 'logs.config.state'
+            assert(event.path == 'me')
+            return event.data
+        end
+        local now = ask('logs.config.get')
+        assert(now.propagate_downstream == true and now.stream_to_events == false and now.min_level == -1)
+        logger:info('first')
+        now = ask('logs.config.set', {stream_to_events = true, min_level = 2})
+        assert(now.stream_to_events == true and now.min_level == 2 and now.propagate_downstream == true)
+        logger:named('mine'):debug('second', {n = 5, s = 'x'})
+        local event
+        repeat event = news:receive() until event.path == 'mine'
+        assert(event.system == 'logs' and event.kind == 'logs.entry')
+        local entry, fields = event.data.entry, event.data.fields
+        assert(entry.logger_name == 'mine' and entry.message == 'second' and entry.level == -1)
+        assert(string.find(entry.caller, '^app:cli:%d+$') and entry.stack == '')
+        assert(math.abs(entry.time / 1e9 - os.time()) < 60)
+        assert(#fields == 2 and fields[1].key == 'n' and fields[1].type == 'int' and fields[1].int == 5)
+        assert(fields[2].key == 's' and fields[2].type == 'string' and fields[2].string == 'x')
+        ask('logs.config.set', {propagate_downstream = false})
+        logger:error('third')
+        ask('logs.config.set', {propagate_downstream = true})
+        logger:error('fourth')",
+    );
+    let ended = project.run("run -v -x app:cli").exits(0);
+    ended.says(&["first", "fourth"]).without(&["second", "third"]);
+}

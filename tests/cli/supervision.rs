@@ -63,6 +63,32 @@ fn a_service_that_raises_is_restarted() {
     stop(running);
 }
 
+/// Whatever it raises: the log says in a line that it has failed, and all else goes on.
+#[test]
+fn errors_that_are_hard_to_tell() {
+    for (body, says) in [
+        ("error(setmetatable({}, {__tostring = error}))", "table value"),
+        ("error(setmetatable({}, {__tostring = function() while true do end end}))", "table value"),
+        ("local t = {} t.t = t error(t)", "table value"),
+        ("local t = {} t.t = t error(errors.new{message = 'odd', details = {t = t}})", "odd"),
+        ("error(coroutine.create(print))", "thread value"),
+        ("error(string.rep('long', 1e6))", "longlong"),
+        ("error('\\0\\27[2J\\255\\n')", "app:job"),
+        ("coroutine.spawn(function() error('inner') end) channel.new():receive()", "inner"),
+        ("coroutine.wrap(function() coroutine.wrap(error)('inmost') end)()", "inmost"),
+        ("local function f() return f() + 1 end f()", "stack overflow"),
+        ("error()", "nil value"),
+    ] {
+        let (_project, running) = start("", QUICK, &format!("logger:info('job runs') {body}"));
+        for _ in 0..2 {
+            running.expect("job runs");
+            let line = running.expect("service app:job-service is failed");
+            assert!(line.contains(says) && line.contains("ERROR"), "{body}: {:.300}", line);
+        }
+        stop(running);
+    }
+}
+
 #[test]
 fn attempts_are_counted() {
     let lifecycle = "restart: {initial_delay: 1ms, max_delay: 2ms, max_attempts: 3}";

@@ -1,22 +1,27 @@
 //! Behaviour of Lua modules: programs under `tests/lua`, a file for each function or rule.
 //!
-//! Each file is run as a process and passes if its `main` returns without an error. The table below
-//! makes a test of each, named after module and file, and a test fails if a file is missing in it.
+//! Each file is run as a process and passes if its `main` returns without an error and what it logs,
+//! reads and writes is what its comments say (`scripted.rs`). The table below makes a test of each,
+//! named after module and file, and a test fails if a file is missing in it.
 
 use std::collections::BTreeSet;
 use std::path::{Path, PathBuf};
-use std::sync::{Arc, Mutex};
+use std::sync::{Arc, Mutex, mpsc};
 use std::time::Duration;
 
 use wippy::app::node::{Node, Options};
 use wippy::core::registry::{Entry, EntryId};
+use wippy::core::relay::{Exit, Outcome};
 use wippy::core::scheduler::Options as SchedulerOptions;
 use wippy::infra::error::Result;
 use wippy::infra::logger::{Level, Logger, Settings};
 use wippy::infra::transcoder::Value;
+use wippy::infra::transcoder::wire::Wire;
 use wippy::system::groups::{GroupScope, Limits};
 use wippy::system::host::HostKind;
+use wippy::system::kernel::RootSpawn;
 use wippy::system::security::policy::Policy;
+use wippy::system::spawn::TerminalPort;
 
 /// Nothing here takes long: a program that waits for this has failed.
 const SAFETY_NET: Duration = Duration::from_secs(60);
@@ -84,10 +89,15 @@ fn policies() -> Vec<Entry> {
 
 /// Runs a source as process `app:test`.
 pub fn run(source: &str) -> Result<Value> {
-    run_logging(source, Logger::silent())
+    run_in(source, Logger::silent(), None)
 }
 
-fn run_logging(source: &str, logger: Logger) -> Result<Value> {
+/// Runs a source with a log, and on a terminal if there is one; its result.
+pub fn run_in(
+    source: &str,
+    logger: Logger,
+    terminal: Option<Arc<dyn TerminalPort>>,
+) -> Result<Value> {
     let scheduler = SchedulerOptions { workers: 1, pin: false, ..SchedulerOptions::default() };
     let node = Node::start(Options { scheduler, logger, ..Options::default() })?;
     node.add_host("app:processes", HostKind::Processes, false)?;
@@ -106,8 +116,31 @@ fn run_logging(source: &str, logger: Logger) -> Result<Value> {
         "return {main = function(...) return funcs.call('fn:forever', ...) end}",
     )?;
     node.define("app:test", source)?;
-    let (_, ended) = node.spawn("app:test", "app:processes", &[])?;
-    ended.wait(SAFETY_NET)
+    let (sender, ended) = mpsc::channel();
+    let spawn = RootSpawn {
+        source: "app:test".into(),
+        host: "app:processes".into(),
+        args: Wire::new(),
+        frame: None,
+        terminal,
+        on_end: Some(Box::new({
+            let sender = sender.clone();
+            // Nobody waits any more for a program that has taken too long.
+            move |exit: &Exit| drop(sender.send(exit.outcome.clone()))
+        })),
+    };
+    node.kernel.spawn(
+        spawn,
+        Box::new(move |started| {
+            if let Err(error) = started {
+                drop(sender.send(Outcome::Error(error)));
+            }
+        }),
+    );
+    match ended.recv_timeout(SAFETY_NET).expect("the program has not ended") {
+        Outcome::Value(wire) => Ok(wire.reader().value().unwrap_or_default()),
+        Outcome::Error(error) => Err(error),
+    }
 }
 
 fn root() -> PathBuf {
@@ -124,9 +157,7 @@ macro_rules! programs {
             $(#[test]
             fn $file() {
                 let source = super::read(stringify!($module), stringify!($file));
-                if let Err(error) = super::run(&source) {
-                    panic!("{error}");
-                }
+                crate::scripted::check(&source);
             })+
         })+
 
@@ -145,21 +176,27 @@ programs! {
     dialect: annotations bitwise jumps types;
     coroutine: blocking matrix native preemption refused resume spawn wrap;
     ctx: get;
-    errors: call_stack concat crossing is locked new wrap;
+    errors: call_stack concat crossing is locked new stack wrap;
     events: channel close data flood mailbox patterns refused send subscribe;
     funcs: call cancel errors instances libraries many new options pools processes;
     future: cancel error result;
+    io: args matrix print raw read readline without write;
     isolation: globals libraries;
     json: decode encode validate validate_string;
-    math: functions integers random;
-    os: date time;
-    process: set_options subscribe unsubscribe upgradable;
+    logger: fields levels named with;
+    math: extras functions integers random;
+    os: clock date time;
+    pg: groups;
+    process: exec link listen monitor pid registry send set_options spawn subscribe unsubscribe
+        upgradable;
     payload: formats new sent transcode;
     registry: apply apply_version build_delta changes find get history parse_id snapshot versions
         watch;
     security: objects;
-    string: bytes case find format gsub rep;
-    table: concat create insert sort;
+    string: bytes case find format gsub rep split;
+    table: concat create extras insert sort;
+    time: after arithmetic constants date fixed_zone format load_location now parse parse_duration
+        parts sleep ticker timer unix;
     uuid: new read;
     tty: bind style text without;
 }
@@ -199,7 +236,7 @@ fn print_logs() {
         print(setmetatable({}, {__tostring = function() return 'mine' end}))
         pcall(print, 'far')
     end}";
-    run_logging(source, logger.clone()).unwrap();
+    run_in(source, logger.clone(), None).unwrap();
     let expect = ["app:test:2 ", "app:test:3 nil true 7 x e", "app:test:4 mine", "app:test:5 far"];
     assert_eq!(*records.lock().unwrap(), expect);
 }

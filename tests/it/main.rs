@@ -1,5 +1,6 @@
 //! Tests of the whole: one binary, a module for each area.
 
+mod blocking;
 mod callees;
 mod calls;
 mod functions;
@@ -10,4 +11,5 @@ mod outcome;
 mod permissions;
 mod pools;
 mod programs;
+mod scripted;
 mod spawners;

@@ -9,4 +9,4 @@ pub mod value;
 pub mod wire;
 pub mod yaml;
 
-pub use value::{Map, Value};
+pub use value::{Map, Value, heap_of};

@@ -73,6 +73,21 @@ impl Value {
         self.as_map()?.get(key)
     }
 
+    /// Bytes that it takes on the heap, about.
+    pub fn heap(&self) -> usize {
+        match self {
+            Value::Nil | Value::Bool(_) | Value::Int(_) | Value::Float(_) => 0,
+            Value::Str(text) => text.capacity(),
+            Value::Bytes(bytes) => bytes.capacity(),
+            Value::List(items) => {
+                let own = items.capacity() * size_of::<Value>();
+                own + items.iter().map(Value::heap).sum::<usize>()
+            }
+            Value::Map(map) => heap_of(map),
+            Value::Error(error) => error.heap(),
+        }
+    }
+
     pub fn is_nil(&self) -> bool {
         matches!(self, Value::Nil)
     }
@@ -91,6 +106,13 @@ impl Value {
             Value::Error(_) => "an error",
         }
     }
+}
+
+/// Bytes that a map takes on the heap, about.
+pub fn heap_of(map: &Map) -> usize {
+    // A bucket: hash, key, value, and its place in the index.
+    let own = map.capacity() * (size_of::<(u64, String, Value)>() + size_of::<usize>());
+    own + map.iter().map(|(key, value)| key.capacity() + value.heap()).sum::<usize>()
 }
 
 impl From<&str> for Value {

@@ -19,6 +19,7 @@ use crate::core::reactor::timers::TimerId;
 use crate::infra::clock::Nanos;
 use crate::runtime::engine::coroutine::Wait;
 use crate::runtime::engine::future::Future;
+use crate::runtime::engine::mail::Listener;
 use crate::runtime::engine::queue::{Queue, Waiters};
 use crate::runtime::engine::raw::{State, Tagged};
 use crate::runtime::engine::slot::Slot;
@@ -69,6 +70,8 @@ pub struct Channel {
     pub timer: Option<ChannelTimer>,
     /// It has the result of an asynchronous call, or will have it.
     pub future: Option<Box<Future>>,
+    /// It takes the mail of topics.
+    pub listener: Option<Box<Listener>>,
     /// Neighbours in the list of the process's channels.
     pub previous: u32,
     pub next: u32,
@@ -133,6 +136,7 @@ impl VmData {
             senders: Queue::default(),
             timer: None,
             future: None,
+            listener: None,
             previous: NONE,
             next: self.processes[process].channels,
         };
@@ -200,6 +204,7 @@ impl VmData {
             self.channels[next].previous = previous;
         }
         let channel = self.channels.remove(id);
+        self.buffered -= channel.buffer.len();
         if let Some(timer) = channel.timer {
             self.timers.cancel(timer.id);
             self.lose_timer(process);
@@ -213,9 +218,11 @@ impl VmData {
         while id != NONE {
             let channel = &mut self.channels[id];
             let next = channel.next;
+            self.buffered -= channel.buffer.len();
             channel.buffer = Queue::default();
             channel.senders = Queue::default();
             channel.future = None;
+            channel.listener = None;
             channel.receivers = Waiters::None;
             channel.closed = true;
             channel.previous = NONE;
@@ -270,6 +277,8 @@ impl VmData {
             if let Some(sender) = channel.senders.pop_front() {
                 channel.buffer.push_back(sender.value);
                 self.sent(sender.coroutine, id);
+            } else {
+                self.buffered -= 1;
             }
             return Attempt::Done;
         }
@@ -314,9 +323,22 @@ impl VmData {
         }
         if channel.buffer.len() < channel.capacity as usize {
             channel.buffer.push_back(Slot::take(l));
+            self.buffered += 1;
             return Attempt::Done;
         }
         Attempt::Wait
+    }
+
+    /// Puts a value into the buffer of a channel, whether that has room or not.
+    pub fn buffer(&mut self, id: u32, value: Slot) {
+        self.channels[id].buffer.push_back(value);
+        self.buffered += 1;
+    }
+
+    /// Discards what the buffer of a channel holds.
+    pub fn empty_buffer(&mut self, id: u32) {
+        let buffer = std::mem::take(&mut self.channels[id].buffer);
+        self.buffered -= buffer.len();
     }
 
     /// Offers a value the runtime made: to a waiting receiver, or into the buffer if it has room.

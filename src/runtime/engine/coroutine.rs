@@ -11,7 +11,7 @@ use crate::core::blocking::Pool;
 use crate::core::dispatcher::{Command, CommandId, Completion};
 use crate::core::reactor::timers::TimerId;
 use crate::core::vm::{Answer, Event};
-use crate::infra::clock::Nanos;
+use crate::infra::clock::{Nanos, thread_time};
 use crate::infra::error::Error;
 use crate::runtime::engine::calls::Callee;
 use crate::runtime::engine::raw::{Anchor, State, Status, VmPointer, lua_State};
@@ -101,7 +101,7 @@ pub unsafe extern "C-unwind" fn on_interrupt(l: *mut lua_State, gc: c_int) {
     let vm = VmPointer::<VmData>::entered().get();
     if vm.starts.nested() > 0 {
         // A chunk body cannot be suspended. One that takes its time is ended instead.
-        let now = vm.now();
+        let now = thread_time();
         if now > *vm.chunk_deadline.get_or_insert(now + CHUNK_TIME) {
             // Still armed, see below.
             l.push_str("the chunk body runs for too long: move the work into the method");
@@ -119,7 +119,7 @@ pub unsafe extern "C-unwind" fn on_interrupt(l: *mut lua_State, gc: c_int) {
     }
     // In a metamethod, a sort comparator, a gsub callback or a pattern match. The ticker will come
     // again; code that stays in there all the same gives its worker back by an error.
-    if vm.holds_worker_since() + HOLD_TIME < vm.now() {
+    if vm.holds_worker_since() + HOLD_TIME < thread_time() {
         // The interrupt stays armed: a program that catches the error is broken, or gets the next
         // one, before it is back in such a place. The ticker alone would always find it there.
         l.push_str("runs for too long where it cannot be interrupted");
@@ -128,17 +128,18 @@ pub unsafe extern "C-unwind" fn on_interrupt(l: *mut lua_State, gc: c_int) {
     l.clear_interrupt();
 }
 
-/// How long a chunk body may run.
-const CHUNK_TIME: Nanos = 5_000_000_000;
-/// How long one resume may hold its worker where it cannot be suspended.
-const HOLD_TIME: Nanos = 5_000_000_000;
+/// How long a chunk body may run, in time of its thread.
+const CHUNK_TIME: Nanos = 2_000_000_000;
+/// How long one resume may hold its worker where it cannot be suspended, in time of its thread. Sorting a
+/// million elements with a comparator takes 0.8 of them.
+const HOLD_TIME: Nanos = 2_000_000_000;
 
 impl VmData {
     /// When the ticker first found the running resume where it cannot be left.
     fn holds_worker_since(&mut self) -> Nanos {
         let resume = self.resume_count();
         if self.held.0 != resume {
-            self.held = (resume, self.now());
+            self.held = (resume, thread_time());
         }
         self.held.1
     }

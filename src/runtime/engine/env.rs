@@ -41,6 +41,13 @@ struct Set {
 /// Makes the base environment and registers all types of userdata.
 pub fn build(vm: &mut VmData) {
     let l = vm.main;
+    push_base(l);
+    vm.environments.base = Some(l.anchor());
+    // Luau's own globals are no longer reachable by anybody.
+}
+
+/// Pushes what every program has, a new table, after [`open_libraries`].
+pub fn push_base(l: State) {
     modules::register_types(l);
     l.new_table(0, 64);
     modules::base::fill(l);
@@ -50,8 +57,6 @@ pub fn build(vm: &mut VmData) {
         l.set_field(-2, module.name);
     }
     modules::process::fill_globals(l);
-    vm.environments.base = Some(l.anchor());
-    // Luau's own globals are no longer reachable by anybody.
 }
 
 impl Environments {
@@ -120,4 +125,135 @@ pub fn push_text_of(l: State, index: c_int) -> Result<(), Raise> {
         _ => l.push_text_of(index),
     }
     Ok(())
+}
+
+#[cfg(test)]
+mod tests {
+    use std::collections::HashSet;
+    use std::sync::Weak;
+
+    use super::*;
+    use crate::app::node::{Node, Options};
+    use crate::runtime::engine::raw::Guard;
+    use crate::runtime::engine::tags;
+    use crate::runtime::engine::vm::LuaVm;
+    use crate::system::host::Seat;
+
+    /// Objects that processes share: none of their methods changes anything.
+    const UNCHANGING: &[c_int] = &[tags::LOGGER, tags::LOCATION, tags::TYPE];
+
+    /// What a host function keeps for itself, and no program gets: what it gives out of it is looked at.
+    const INNER: &[&str] =
+        &["globals.__wippy_types, upvalue 1", "globals.coroutine.wrap, upvalue 1, upvalue 1"];
+
+    struct Walk {
+        l: State,
+        seen: HashSet<usize>,
+        tables: usize,
+        functions: usize,
+    }
+
+    impl Walk {
+        /// The value on top of the stack, which is popped, and what it leads to.
+        fn on(&mut self, path: &str) {
+            let l = self.l;
+            assert!(l.check_stack(8));
+            let index = l.top();
+            match l.type_of(index) {
+                Type::Table | Type::Function | Type::Userdata
+                    if self.seen.insert(l.address(index)) =>
+                {
+                    self.look(index, path);
+                }
+                Type::Thread if INNER.contains(&path) => {}
+                Type::Thread | Type::Other => panic!("{path} is shared"),
+                _ => {}
+            }
+            l.set_top(index - 1);
+        }
+
+        fn look(&mut self, index: c_int, path: &str) {
+            let l = self.l;
+            if l.get_metatable(index) {
+                self.on(&format!("{path}.metatable"));
+            }
+            match l.type_of(index) {
+                Type::Table => {
+                    assert!(
+                        INNER.contains(&path) || l.is_read_only(index),
+                        "{path} can be changed"
+                    );
+                    self.tables += 1;
+                    let mut cursor = 0;
+                    while let Some(next) = l.next_pair(index, cursor) {
+                        cursor = next;
+                        let key = String::from_utf8_lossy(match l.type_of(-2) {
+                            Type::String => l.bytes(-2).unwrap_or_default(),
+                            _ => b"?",
+                        });
+                        self.on(&format!("{path}.{key}"));
+                        self.on(&format!("{path}.{key}, the key"));
+                    }
+                }
+                Type::Function => {
+                    // A function of Lua's would bring its globals, and upvalues that it can set.
+                    assert!(l.c_function(index).is_some(), "{path} is no host function");
+                    self.functions += 1;
+                    let mut n = 1;
+                    while l.push_upvalue(index, n) {
+                        self.on(&format!("{path}, upvalue {n}"));
+                        n += 1;
+                    }
+                }
+                _ => {
+                    let tag = l.tag(index);
+                    assert!(UNCHANGING.contains(&tag), "{path} is a userdata of tag {tag}");
+                }
+            }
+        }
+    }
+
+    #[test]
+    fn what_processes_share_is_read_only() {
+        let node = Node::start(Options::default()).expect("starts");
+        let (vm, _interrupt) =
+            LuaVm::create(node.kernel.clone(), Weak::new(), Seat::of_vm(0)).expect("created");
+        let data = vm.data();
+        let l = data.main;
+        let _guard = Guard::enter(l);
+        let granted: Vec<&str> = modules::GRANTED.iter().map(|module| module.name).collect();
+        let at = data.environments.of(l, &granted);
+        let mut walk = Walk { l, seen: HashSet::new(), tables: 0, functions: 0 };
+        // Types of a source.
+        data.environments.push(at, l);
+        l.get_field(-1, crate::lang::translate::TYPES);
+        l.push_str("type P={x:number}");
+        l.push_number(1.0);
+        l.call(2, 0);
+        walk.on("globals");
+        data.environments.push_metatable(at, l);
+        walk.on("metatable of globals");
+        for tag in 0..128 {
+            l.push_type_metatable(tag);
+            walk.on(&format!("metatable of tag {tag}"));
+        }
+        // Those of plain types.
+        l.push_str("");
+        l.push_bool(true);
+        l.push_number(1.0);
+        l.push_nil();
+        l.push_function(crate::runtime::engine::host(nothing), c"nothing");
+        l.new_thread();
+        while l.top() > 0 {
+            if l.get_metatable(-1) {
+                walk.on("metatable of a plain type");
+            }
+            l.pop(1);
+        }
+        assert!(walk.tables > 50 && walk.functions > 300, "{} {}", walk.tables, walk.functions);
+    }
+
+    fn nothing(cx: &mut crate::runtime::engine::Cx) -> crate::runtime::engine::Ret {
+        cx.nothing()
+    }
 }

@@ -36,6 +36,11 @@ const STACK_MAX: c_int = 20;
 impl Tagged for ErrorObject {
     const TAG: c_int = tags::ERROR;
     const NAME: &'static CStr = c"error";
+
+    fn heap(&self) -> usize {
+        let context = self.context.as_ref().map_or(0, String::capacity);
+        self.error.heap() + context + self.stack.heap()
+    }
 }
 
 impl ErrorObject {
@@ -71,6 +76,14 @@ impl Stack {
         }
         Stack { thread: l.as_ptr() as usize, frames }
     }
+
+    fn heap(&self) -> usize {
+        let texts = |frame: &Frame| {
+            frame.source.capacity() + frame.name.as_ref().map_or(0, String::capacity)
+        };
+        let own = self.frames.capacity() * size_of::<Frame>();
+        own + self.frames.iter().map(texts).sum::<usize>()
+    }
 }
 
 impl Frame {
@@ -79,10 +92,14 @@ impl Frame {
     }
 }
 
-/// `  SOURCE:LINE (NAME)` for each Lua function.
+/// `  SOURCE:LINE (NAME)` for each Lua function. An error that came in while no function ran, say into
+/// the channel of a future, has none, and says so.
 impl fmt::Display for Stack {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str("stack:")?;
+        if self.frames.is_empty() {
+            f.write_str("\n  (outside of Lua functions)")?;
+        }
         for frame in &self.frames {
             write!(f, "\n  {}:{} ({})", frame.source, frame.line, frame.name())?;
         }

@@ -5,7 +5,7 @@ use std::sync::Arc;
 
 use crate::core::registry::EntryId;
 use crate::infra::error::Error;
-use crate::infra::transcoder::{Map, Value};
+use crate::infra::transcoder::{Map, Value, heap_of};
 use crate::runtime::engine::raw::Tagged;
 use crate::runtime::engine::{Cx, Raise, tags, value};
 use crate::system::frame::Frame;
@@ -18,6 +18,10 @@ pub struct ActorObject(pub Actor);
 impl Tagged for ActorObject {
     const TAG: c_int = tags::ACTOR;
     const NAME: &'static CStr = c"security.Actor";
+
+    fn heap(&self) -> usize {
+        self.0.id().len() + heap_of(self.0.meta())
+    }
 }
 
 /// `security.Scope`.

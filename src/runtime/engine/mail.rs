@@ -4,9 +4,13 @@
 //! listens to; all others, for the inbox. Each is in order of arrival, which is all that can be seen,
 //! because each feeds a channel of its own. Mail that arrives before `inbox`, `events` or `listen` was
 //! called waits in its queue.
+//!
+//! However many topics a process listens to, a look into a table finds the channel of one, and the
+//! channel has the queue.
 
 use std::collections::VecDeque;
 use std::ffi::{CStr, c_int};
+use std::hash::{Hash, Hasher};
 use std::sync::Arc;
 
 use rustc_hash::FxHashMap;
@@ -17,7 +21,8 @@ use crate::infra::error::{Error, Kind};
 use crate::infra::transcoder::wire::{Item, Wire};
 use crate::runtime::engine::channel::Source;
 use crate::runtime::engine::process::Process;
-use crate::runtime::engine::raw::{Anchor, State, Tagged};
+use crate::runtime::engine::queue::Queue;
+use crate::runtime::engine::raw::{Anchor, Charge, State, Tagged};
 use crate::runtime::engine::slot::Slot;
 use crate::runtime::engine::vm::{NONE, VmData};
 use crate::runtime::engine::{error, tags, wire};
@@ -27,16 +32,43 @@ use crate::runtime::modules::payload;
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
 pub enum Topic {
     Known(u16),
-    Text(Box<[u8]>),
+    Text(TopicText),
+}
+
+/// A topic that is not numbered.
+#[derive(Clone, Debug)]
+pub struct TopicText {
+    bytes: Box<[u8]>,
+    _charge: Charge,
+}
+
+impl TopicText {
+    fn new(text: &[u8]) -> TopicText {
+        TopicText { bytes: text.into(), _charge: Charge::of(text.len()) }
+    }
+}
+
+impl PartialEq for TopicText {
+    fn eq(&self, other: &TopicText) -> bool {
+        self.bytes == other.bytes
+    }
+}
+
+impl Eq for TopicText {}
+
+impl Hash for TopicText {
+    fn hash<H: Hasher>(&self, state: &mut H) {
+        self.bytes.hash(state);
+    }
 }
 
 /// Values of a message, in the receiver's VM.
 pub enum Payload {
     None,
     One(Slot),
-    Many(Vec<Slot>),
+    Many(Vec<Slot>, Charge),
     /// Still encoded, after topic: decoded when somebody asks.
-    Wire(Wire),
+    Wire(Wire, Charge),
 }
 
 pub struct Mail {
@@ -58,26 +90,50 @@ pub enum Notice {
     Outdated(Vec<String>),
 }
 
-/// Listens to one topic.
-pub struct Listener {
-    pub topic: Topic,
-    pub channel: u32,
-    /// Receivers get message objects instead of the bare value.
-    pub messages: bool,
-    pub queue: VecDeque<Mail>,
-    /// The channel is the program's own: what it listens to beyond the first topic.
-    pub own: Option<Vec<Topic>>,
-}
-
-impl Listener {
-    fn takes(&self, topic: &Topic) -> bool {
-        self.topic == *topic || self.own.as_ref().is_some_and(|others| others.contains(topic))
+impl Notice {
+    /// Bytes of the host's behind it, about.
+    fn held(&self) -> usize {
+        match self {
+            Notice::Cancel { reason, .. } => reason.len(),
+            Notice::Exit(exit) | Notice::LinkDown(exit) => match &exit.outcome {
+                Outcome::Value(value) => value.len(),
+                Outcome::Error(error) => error.heap(),
+            },
+            Notice::Outdated(sources) => sources.iter().map(String::len).sum(),
+        }
     }
 }
 
-/// What a process has that most do not: kept apart, so that an idle process is small.
+/// Makes a channel take the mail of topics. Lies in the channel.
+pub struct Listener {
+    /// One, unless the channel is the program's own.
+    topics: Vec<Topic>,
+    /// Receivers get message objects instead of the bare value.
+    messages: bool,
+    queue: Queue<Mail>,
+    /// The channel is the program's own.
+    own: bool,
+}
+
+/// The topics that a process listens to, and the channels that take them. Most processes have none.
 #[derive(Default)]
-pub struct Listeners(pub Vec<Listener>);
+pub struct Listeners {
+    by_topic: FxHashMap<Topic, u32>,
+    /// Mail in the queues of all listeners.
+    queued: usize,
+}
+
+impl Listeners {
+    pub fn is_empty(&self) -> bool {
+        self.by_topic.is_empty()
+    }
+
+    /// Bytes that they take, about.
+    pub fn memory(&self) -> usize {
+        let listener = size_of::<(Topic, u32)>() + size_of::<Listener>() + size_of::<Topic>();
+        self.by_topic.len() * listener + self.queued * size_of::<Mail>()
+    }
+}
 
 /// Known topics of a VM. Bounded: programs may make up topics without end.
 #[derive(Default)]
@@ -105,7 +161,7 @@ impl Topics {
             return Topic::Known(known);
         }
         if self.texts.len() >= KNOWN_TOPICS_MAX || text.len() > 128 {
-            return Topic::Text(text.into());
+            return Topic::Text(TopicText::new(text));
         }
         let number = self.texts.len() as u16;
         l.push_bytes(text);
@@ -118,14 +174,14 @@ impl Topics {
     pub fn push(&self, l: State, topic: &Topic) {
         match topic {
             Topic::Known(number) => self.texts[*number as usize].1.push(l),
-            Topic::Text(text) => l.push_bytes(text),
+            Topic::Text(text) => l.push_bytes(&text.bytes),
         }
     }
 
     pub fn bytes<'a>(&'a self, topic: &'a Topic) -> &'a [u8] {
         match topic {
             Topic::Known(number) => &self.texts[*number as usize].0,
-            Topic::Text(text) => text,
+            Topic::Text(text) => &text.bytes,
         }
     }
 }
@@ -191,7 +247,7 @@ impl Tagged for PayloadObject {
 impl Payload {
     /// Decodes what came from another VM.
     pub fn unpack(&mut self, l: State) {
-        let Payload::Wire(encoded) = self else { return };
+        let Payload::Wire(encoded, _) = self else { return };
         let mut reader = encoded.reader();
         // The topic comes first; it was read on arrival.
         let _ = reader.item();
@@ -202,9 +258,23 @@ impl Payload {
             n => {
                 let mut values: Vec<Slot> = (0..n).map(|_| Slot::take(l)).collect();
                 values.reverse();
-                Payload::Many(values)
+                Payload::many(values)
             }
         };
+    }
+
+    /// Several values.
+    pub fn many(values: Vec<Slot>) -> Payload {
+        let charge = Charge::of(values.capacity() * size_of::<Slot>());
+        Payload::Many(values, charge)
+    }
+
+    /// Bytes of the host's behind an encoded one.
+    fn encoded_len(&self) -> usize {
+        match self {
+            Payload::Wire(encoded, _) => encoded.len(),
+            _ => 0,
+        }
     }
 }
 
@@ -226,7 +296,8 @@ impl VmData {
                     Some(Item::Str(text)) => self.topics.of_text(self.main, text),
                     _ => return,
                 };
-                let payload = Payload::Wire(encoded);
+                let charge = Charge::of(encoded.len());
+                let payload = Payload::Wire(encoded, charge);
                 self.receive_mail(process, Mail { from: package.from, topic, payload });
             }
             Body::Cancel { reason } => {
@@ -254,7 +325,7 @@ impl VmData {
     pub fn set_trap_links(&mut self, process: u32, traps: bool) {
         self.processes[process].trap_links = traps;
         let pending = self.processes[process].notices.iter_mut();
-        if !traps && pending.into_iter().any(|notice| matches!(notice, Notice::LinkDown(_))) {
+        if !traps && pending.into_iter().any(|(notice, _)| matches!(notice, Notice::LinkDown(_))) {
             self.kill(process, linked_failed());
         }
     }
@@ -266,15 +337,16 @@ impl VmData {
             // It has changed its mind.
             return;
         }
-        let pending = notices.iter_mut().find_map(|notice| match notice {
-            Notice::Outdated(sources) => Some(sources),
+        let pending = notices.iter_mut().find_map(|(notice, charge)| match notice {
+            Notice::Outdated(sources) => Some((sources, charge)),
             _ => None,
         });
         match pending {
-            Some(pending) => {
+            Some((pending, charge)) => {
                 let new = sources.iter().filter(|source| !pending.contains(source));
                 let new: Vec<String> = new.cloned().collect();
                 pending.extend(new);
+                *charge = Charge::of(pending.iter().map(String::len).sum());
             }
             None => self.receive_notice(process, Notice::Outdated(sources.to_vec())),
         }
@@ -284,7 +356,7 @@ impl VmData {
     pub fn set_upgradable(&mut self, process: u32, wanted: bool) {
         let Process { pid, chunk, ref mut notices, ref mut extra, .. } = self.processes[process];
         if !wanted {
-            notices.retain(|notice| !matches!(notice, Notice::Outdated(_)));
+            notices.retain(|(notice, _)| !matches!(notice, Notice::Outdated(_)));
             if let Some(extra) = extra {
                 extra.upgradable = None;
             }
@@ -309,27 +381,19 @@ impl VmData {
     }
 
     pub fn receive_mail(&mut self, process: u32, mail: Mail) {
-        let at = self.processes[process]
-            .listeners
-            .as_ref()
-            .and_then(|list| list.0.iter().position(|l| l.takes(&mail.topic)));
-        if let Some(at) = at {
-            let (channel, messages) = match &self.processes[process].listeners {
-                Some(list) => (list.0[at].channel, list.0[at].messages),
-                None => return,
-            };
-            if self.channels[channel].closed {
+        if let Some(listeners) = &mut self.processes[process].listeners
+            && let Some(&channel) = listeners.by_topic.get(&mail.topic)
+        {
+            let place = &mut self.channels[channel];
+            if place.closed {
                 // Lua closed it: this message is dropped and the subscription ends.
-                self.end_listener(process, at);
-                return;
-            }
-            match self.channels[channel].receivers.pop_front() {
-                Some(receiver) => self.hand_mail(receiver, channel, mail, messages),
-                None => {
-                    if let Some(list) = &mut self.processes[process].listeners {
-                        list.0[at].queue.push_back(mail);
-                    }
-                }
+                self.end_listener(process, channel);
+            } else if let Some(receiver) = place.receivers.pop_front() {
+                let messages = place.listener.as_ref().is_some_and(|l| l.messages);
+                self.hand_mail(receiver, channel, mail, messages);
+            } else if let Some(listener) = &mut place.listener {
+                listener.queue.push_back(mail);
+                listeners.queued += 1;
             }
             return;
         }
@@ -355,7 +419,8 @@ impl VmData {
             self.received(receiver, events, true, |vm, l| vm.push_notice(l, notice));
             return;
         }
-        self.processes[process].notices.push_back(notice);
+        let charge = Charge::of(notice.held());
+        self.processes[process].notices.push_back((notice, charge));
     }
 
     /// Is there mail for this subscription's channel?
@@ -365,9 +430,10 @@ impl VmData {
             Source::Lua => false,
             Source::Inbox => !process.mail.is_empty(),
             Source::Events => !process.notices.is_empty(),
-            Source::Listener => process.listeners.as_ref().is_some_and(|list| {
-                list.0.iter().any(|l| l.channel == channel && !l.queue.is_empty())
-            }),
+            Source::Listener => {
+                let listener = self.channels[channel].listener.as_ref();
+                listener.is_some_and(|listener| !listener.queue.is_empty())
+            }
             Source::Bus => self.has_event(channel),
         }
     }
@@ -387,19 +453,19 @@ impl VmData {
                 None => false,
             },
             Source::Events => match process.notices.pop_front() {
-                Some(notice) => {
+                Some((notice, _)) => {
                     self.push_notice(l, notice);
                     true
                 }
                 None => false,
             },
             Source::Listener => {
-                let listener = process
-                    .listeners
-                    .as_mut()
-                    .and_then(|list| list.0.iter_mut().find(|l| l.channel == channel));
+                let listener = self.channels[channel].listener.as_mut();
                 match listener.and_then(|l| Some((l.queue.pop_front()?, l.messages))) {
                     Some((mail, messages)) => {
+                        if let Some(listeners) = &mut process.listeners {
+                            listeners.queued -= 1;
+                        }
                         self.push_mail(l, mail, messages);
                         true
                     }
@@ -411,6 +477,11 @@ impl VmData {
 
     /// Pushes a message object, or the bare value: none is nil, several are a list.
     fn push_mail(&mut self, l: State, mut mail: Mail, as_message: bool) {
+        // Who lets go of messages unread leaves their bytes behind, which Luau does not see.
+        let behind = mail.payload.encoded_len();
+        if behind != 0 {
+            l.pace(behind);
+        }
         if as_message {
             l.push_userdata(MessageObject { mail });
             return;
@@ -418,7 +489,7 @@ impl VmData {
         mail.payload.unpack(l);
         match &mail.payload {
             Payload::One(value) => value.push(l),
-            Payload::Many(values) => {
+            Payload::Many(values, _) => {
                 l.new_table(values.len(), 0);
                 for (n, value) in values.iter().enumerate() {
                     value.push(l);
@@ -504,53 +575,62 @@ impl VmData {
 
     /// The channel of a topic's listener; mail for the topic moves to it.
     pub fn listen(&mut self, process: u32, topic: Topic, messages: bool) -> u32 {
-        if let Some(list) = &mut self.processes[process].listeners
-            && let Some(listener) = list.0.iter_mut().find(|l| l.takes(&topic))
-        {
-            listener.messages |= messages;
-            return listener.channel;
+        let listeners = self.processes[process].listeners.get_or_insert_default();
+        if let Some(&channel) = listeners.by_topic.get(&topic) {
+            if let Some(listener) = &mut self.channels[channel].listener {
+                listener.messages |= messages;
+            }
+            return channel;
         }
         let channel = self.new_channel(process, 1, Source::Listener);
-        self.channels[channel].holders += 1;
         let queue = self.take_topic(process, &topic);
-        let listener = Listener { topic, channel, messages, queue, own: None };
-        self.processes[process].listeners.get_or_insert_default().0.push(listener);
+        let listeners = self.processes[process].listeners.get_or_insert_default();
+        listeners.queued += queue.len();
+        listeners.by_topic.insert(topic.clone(), channel);
+        let place = &mut self.channels[channel];
+        place.holders += 1;
+        let topics = vec![topic];
+        place.listener = Some(Box::new(Listener { topics, messages, queue, own: false }));
         channel
     }
 
     /// Takes the mail of a topic out of the mailbox.
-    fn take_topic(&mut self, process: u32, topic: &Topic) -> VecDeque<Mail> {
+    fn take_topic(&mut self, process: u32, topic: &Topic) -> Queue<Mail> {
         let mail = &mut self.processes[process].mail;
+        // Most often there is none: then nothing has to be moved.
+        if !mail.iter().any(|mail| mail.topic == *topic) {
+            return Queue::default();
+        }
         let (taken, rest): (VecDeque<Mail>, VecDeque<Mail>) =
-            std::mem::take(mail).into_iter().partition(|m| m.topic == *topic);
+            std::mem::take(mail).into_iter().partition(|mail| mail.topic == *topic);
         *mail = rest.into_iter().collect();
-        taken
+        taken.into_iter().collect()
     }
 
     /// Makes a channel of the program's own take the mail of a topic, as bare values.
     ///
     /// `ALREADY_EXISTS`: another channel takes it; `INVALID`: the channel is fed by something else.
     pub fn subscribe(&mut self, process: u32, topic: Topic, channel: u32) -> Result<(), Error> {
-        let list = &mut self.processes[process].listeners.get_or_insert_default().0;
-        if let Some(listener) = list.iter().find(|l| l.takes(&topic)) {
-            return match listener.channel == channel {
+        let listeners = self.processes[process].listeners.get_or_insert_default();
+        if let Some(&other) = listeners.by_topic.get(&topic) {
+            return match other == channel {
                 true => Ok(()),
                 false => Err(Error::new(Kind::AlreadyExists, "topic already has a channel")),
             };
         }
-        let place = list.iter().position(|l| l.channel == channel);
-        match (place.and_then(|at| list[at].own.as_mut()), self.channels[channel].source) {
-            (Some(topics), _) => topics.push(topic.clone()),
+        let place = &mut self.channels[channel];
+        match (&mut place.listener, place.source) {
+            (Some(listener), _) if listener.own => listener.topics.push(topic.clone()),
             (None, Source::Lua) => {
-                let own = Some(Vec::new());
-                let queue = VecDeque::new();
-                let first = topic.clone();
-                list.push(Listener { topic: first, channel, messages: false, queue, own });
-                self.channels[channel].source = Source::Listener;
-                self.channels[channel].holders += 1;
+                let (topics, queue) = (vec![topic.clone()], Queue::default());
+                let listener = Listener { topics, messages: false, queue, own: true };
+                place.listener = Some(Box::new(listener));
+                place.source = Source::Listener;
+                place.holders += 1;
             }
-            (None, _) => return Err(Error::invalid("channel is already subscribed")),
+            _ => return Err(Error::invalid("channel is already subscribed")),
         }
+        listeners.by_topic.insert(topic.clone(), channel);
         for mail in self.take_topic(process, &topic) {
             self.receive_mail(process, mail);
         }
@@ -559,16 +639,16 @@ impl VmData {
 
     /// Ends what [`VmData::subscribe`] began, or a listener. `false`: there is none.
     pub fn unsubscribe(&mut self, process: u32, channel: u32) -> bool {
-        let list = self.processes[process].listeners.as_mut();
-        let Some(list) = list.map(|list| &mut list.0) else { return false };
-        let Some(at) = list.iter().position(|l| l.channel == channel) else { return false };
-        if list[at].own.is_none() {
-            self.end_listener(process, at);
-            return true;
+        match &self.channels[channel].listener {
+            None => return false,
+            Some(listener) if !listener.own => {
+                self.end_listener(process, channel);
+                return true;
+            }
+            Some(_) => {}
         }
-        let listener = list.remove(at);
-        self.channels[channel].source = Source::Lua;
-        for mail in listener.queue {
+        let queue = self.remove_listener(process, channel).map(|listener| listener.queue);
+        for mail in queue.unwrap_or_default() {
             self.receive_mail(process, mail);
         }
         self.release_channel(channel);
@@ -577,34 +657,59 @@ impl VmData {
 
     /// Ends the listener of a channel and closes it. `false`: there is none.
     pub fn unlisten(&mut self, process: u32, channel: u32) -> bool {
-        let at = self.processes[process]
-            .listeners
-            .as_ref()
-            .and_then(|list| list.0.iter().position(|l| l.channel == channel));
-        let Some(at) = at else { return false };
-        self.end_listener(process, at);
+        if self.channels[channel].listener.is_none() {
+            return false;
+        }
+        self.end_listener(process, channel);
         true
     }
 
-    fn end_listener(&mut self, process: u32, at: usize) {
-        let Some(list) = &mut self.processes[process].listeners else { return };
-        let mut listener = list.0.remove(at);
-        let channel = listener.channel;
+    /// Takes the listener out of a channel, which becomes one like others; its hold is left.
+    fn remove_listener(&mut self, process: u32, channel: u32) -> Option<Box<Listener>> {
+        let listener = self.channels[channel].listener.take()?;
+        self.channels[channel].source = Source::Lua;
+        if let Some(listeners) = &mut self.processes[process].listeners {
+            for topic in &listener.topics {
+                listeners.by_topic.remove(topic);
+            }
+            listeners.queued -= listener.queue.len();
+        }
+        Some(listener)
+    }
+
+    fn end_listener(&mut self, process: u32, channel: u32) {
+        let Some(mut listener) = self.remove_listener(process, channel) else { return };
         // One message counts as buffered: it can still be received.
         if !self.channels[channel].closed
             && let Some(mail) = listener.queue.pop_front()
         {
             let main = self.main;
             self.push_mail(main, mail, listener.messages);
-            let value = Slot::take(main);
-            self.channels[channel].buffer.push_back(value);
+            self.buffer(channel, Slot::take(main));
         }
-        self.channels[channel].source = Source::Lua;
         self.close_channel(channel);
         for mail in listener.queue {
             self.receive_mail(process, mail);
         }
         self.release_channel(channel);
+    }
+
+    /// Ends all listeners of a process: its mail is again what no channel has taken.
+    pub fn end_listeners(&mut self, process: u32) {
+        if self.processes[process].listeners.take().is_none() {
+            return;
+        }
+        // The list of channels begins with the youngest.
+        let mut queues = Vec::new();
+        let mut channel = self.processes[process].channels;
+        while channel != NONE {
+            let place = &mut self.channels[channel];
+            queues.extend(place.listener.take().map(|listener| listener.queue));
+            channel = place.next;
+        }
+        for queue in queues.into_iter().rev() {
+            queue.into_iter().for_each(|mail| self.processes[process].mail.push_back(mail));
+        }
     }
 }
 

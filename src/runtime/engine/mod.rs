@@ -29,6 +29,7 @@ pub mod future;
 pub mod housekeeping;
 pub mod instances;
 pub mod launch;
+pub mod limits;
 pub mod mail;
 pub mod news;
 pub mod process;
@@ -172,7 +173,8 @@ impl Cx {
         Raise::Message(format!("bad argument #{n} to '{name}' ({problem})"))
     }
 
-    fn wrong_type(&self, n: c_int, expected: &str) -> Raise {
+    /// The `bad argument` error for an argument `n` that is not of the `expected` type.
+    pub fn wrong_type(&self, n: c_int, expected: &str) -> Raise {
         let got = self.l.type_name(n);
         self.bad_argument(n, &format!("{expected} expected, got {got}"))
     }

@@ -14,7 +14,7 @@ use crate::core::pid::Pid;
 use crate::core::vm::Event as Incoming;
 use crate::infra::event_bus::{Event, Feed, Feeding, Payload};
 use crate::runtime::engine::channel::Source;
-use crate::runtime::engine::raw::State;
+use crate::runtime::engine::raw::{Charge, State};
 use crate::runtime::engine::slot::Slot;
 use crate::runtime::engine::vm::VmData;
 use crate::runtime::engine::{Cx, Raise, value, wire};
@@ -31,6 +31,8 @@ pub struct Subscription {
     bare: bool,
     /// Moved here, not yet received. As unbounded as all mail of a process.
     waiting: VecDeque<Arc<Event>>,
+    /// For what waits; only where memory is limited.
+    charge: Charge,
 }
 
 /// Where the events of a process's terminal go.
@@ -62,7 +64,13 @@ impl VmData {
         let process = *self.by_uniq.get(&owner.uniq())?;
         let channel = self.new_channel(process, BUFFER, Source::Bus);
         self.channels[channel].holders += 1;
-        let subscription = Subscription { channel, feeding, bare, waiting: VecDeque::new() };
+        let subscription = Subscription {
+            channel,
+            feeding,
+            bare,
+            waiting: VecDeque::new(),
+            charge: Charge::default(),
+        };
         let extra = self.processes[process].extra.get_or_insert_default();
         extra.subscriptions.push(subscription);
         Some(channel)
@@ -82,7 +90,7 @@ impl VmData {
         for event in waiting.iter().take(BUFFER as usize) {
             push_event(main, event, bare);
             let slot = Slot::take(main);
-            self.channels[channel].buffer.push_back(slot);
+            self.buffer(channel, slot);
         }
         self.channels[channel].source = Source::Lua;
         self.close_channel(channel);
@@ -95,7 +103,11 @@ impl VmData {
         let Some(extra) = &mut self.processes[process].extra else { return };
         let is_it = |s: &&mut Subscription| Arc::ptr_eq(s.feeding.feed(), feed);
         let Some(subscription) = extra.subscriptions.iter_mut().find(is_it) else { return };
+        let known = subscription.waiting.len();
         feed.take(&mut subscription.waiting);
+        if self.memory_limit.is_some() {
+            subscription.charge.add(subscription.waiting.iter().skip(known).map(weight).sum());
+        }
         let channel = subscription.channel;
         while self.has_event(channel)
             && let Some(receiver) = self.channels[channel].receivers.pop_front()
@@ -126,10 +138,23 @@ impl VmData {
         let bare = subscription.bare;
         let next = subscription.waiting.pop_front();
         if let Some(event) = &next {
+            if !subscription.charge.is_empty() {
+                subscription.charge.take(weight(event));
+            }
             push_event(l, event, bare);
         }
         next.is_some()
     }
+}
+
+/// Bytes that a waiting event holds. It may wait elsewhere too, but for how long is up to each.
+fn weight(event: &Arc<Event>) -> usize {
+    let data = match &event.data {
+        Payload::Value(value) => value.heap(),
+        Payload::Wire(wire) => wire.len(),
+    };
+    let texts = event.system.len() + event.kind.len() + event.path.len();
+    size_of::<Event>() + texts + data
 }
 
 /// Pushes `{system =, kind =, path =, data =}`, without data if there is none, or the data alone.

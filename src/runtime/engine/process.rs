@@ -12,13 +12,14 @@ use crate::infra::transcoder::wire::Wire;
 use crate::runtime::engine::calls::Served;
 use crate::runtime::engine::coroutine::{self, Ran};
 use crate::runtime::engine::instances::Instance;
+use crate::runtime::engine::limits::memory_limit_exceeded;
 use crate::runtime::engine::mail::{Listeners, Mail, Notice};
 use crate::runtime::engine::news::{Subscription, TerminalInput};
 use crate::runtime::engine::queue::Queue;
-use crate::runtime::engine::raw::{State, Type, VmPointer};
+use crate::runtime::engine::raw::{Charge, State, Type, VmPointer};
 use crate::runtime::engine::upgrade::{self, Upgrade};
 use crate::runtime::engine::vm::{NONE, VmData};
-use crate::runtime::engine::{error, wire};
+use crate::runtime::engine::{Raise, error, wire};
 use crate::runtime::pool::Spread;
 use crate::system::frame::Frame;
 use crate::system::groups::Membership;
@@ -29,8 +30,6 @@ use crate::system::spawn::{Named, OnEnd, TerminalPort};
 
 /// Coroutine switches in one step before the process goes behind the others of its VM.
 const STEP_SWITCHES: u32 = 128;
-/// What the collector may lag behind, in bytes, at the least.
-const CEILING_SLACK: usize = 1 << 20;
 /// A process that took more turns than this, or a whole quantum in one of them, had a life of its own:
 /// its like may be worth another VM. One that is spawned for a message takes one or two.
 const LONG_TURNS: u32 = 16;
@@ -65,7 +64,7 @@ pub struct Process {
     pub events: u32,
     pub channels: u32,
     pub mail: Queue<Mail>,
-    pub notices: Queue<Notice>,
+    pub notices: Queue<(Notice, Charge)>,
     pub listeners: Option<Box<Listeners>>,
     /// Packages of this process that wait in its lane; made when the first does.
     pub ticket: Option<Ticket>,
@@ -97,6 +96,8 @@ pub struct Extra {
     pub memberships: Vec<Membership>,
     /// It hears of new code.
     pub upgradable: Option<Watch>,
+    /// For its names.
+    pub names: Charge,
     /// Events of its terminal.
     pub input: Option<TerminalInput>,
 }
@@ -424,11 +425,6 @@ fn on_start(data: &VmData, id: u32, spec: &Spec) -> Result<()> {
     accepted.inspect_err(|_| definition.reliability.note(true))
 }
 
-/// How a process ends that holds more than its host allows.
-fn memory_limit_exceeded() -> Error {
-    Error::internal("memory limit exceeded").with_retryable(None)
-}
-
 /// What a step has cost.
 pub struct Step {
     /// Coroutines resumed.
@@ -530,8 +526,12 @@ fn result_of(thread: State) -> Outcome {
     let mut value = Wire::new();
     if top >= 1 && !thread.is_nil(1) {
         // A payload object is its value here too; what cannot cross becomes nil.
-        if wire::encode_one(thread, 1, &mut value).is_err() {
-            return Outcome::Error(Error::internal("result is nested too deeply"));
+        if let Err(raise) = wire::encode_one(thread, 1, &mut value) {
+            let problem = match raise {
+                Raise::Message(problem) => problem,
+                Raise::Top => "it cannot leave the process".to_owned(),
+            };
+            return Outcome::Error(Error::internal(format!("result: {problem}")));
         }
     }
     Outcome::Value(value)
@@ -547,27 +547,6 @@ impl VmData {
         }
     }
 
-    /// The process that is about to start here, the only one, may hold so many bytes.
-    fn limit_memory(&mut self, limit: usize) {
-        self.memory_limit = Some(self.main.memory().saturating_add(limit));
-        // Garbage does not count, but it takes room until it is found: an allocation fails beyond
-        // twice the limit, whatever lives.
-        self.main.set_ceiling(limit.saturating_mul(2).saturating_add(CEILING_SLACK));
-    }
-
-    /// Does the process of this VM hold more than it may? Looks for garbage before it says so.
-    fn is_over_memory_limit(&self) -> bool {
-        let Some(limit) = self.memory_limit else { return false };
-        if self.main.has_hit_ceiling() {
-            return true;
-        }
-        if self.main.memory() <= limit {
-            return false;
-        }
-        self.main.collect();
-        self.main.memory() > limit
-    }
-
     /// All coroutines wait for what can never come.
     fn is_deadlocked(&self, id: u32) -> bool {
         let Some(process) = self.processes.get(id) else { return false };
@@ -577,7 +556,7 @@ impl VmData {
             && process.inbox == NONE
             && process.events == NONE
             && process.timers == 0
-            && process.listeners.as_ref().is_none_or(|list| list.0.is_empty())
+            && process.listeners.as_ref().is_none_or(|listeners| listeners.is_empty())
             && process.extra.as_ref().is_none_or(|extra| extra.subscriptions.is_empty())
             && !self.has_pending_future(id)
     }

@@ -49,6 +49,10 @@ impl<T> Queue<T> {
         }
     }
 
+    pub fn iter(&self) -> impl Iterator<Item = &T> {
+        self.0.iter().flat_map(|queue| queue.iter())
+    }
+
     /// Removes the last value that `wanted` accepts.
     pub fn remove_last(&mut self, wanted: impl Fn(&T) -> bool) -> Option<T> {
         let queue = self.0.as_mut()?;

@@ -39,10 +39,11 @@ macro_rules! ffi {
 mod allocator;
 mod entered;
 
+pub use allocator::Charge;
 pub use entered::{Anchor, Guard, VmPointer};
 
 use allocator::allocate;
-use entered::Side;
+use entered::{Side, entered_account};
 
 /// Types of Lua values, as far as the engine tells them apart.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -81,6 +82,12 @@ pub struct Raised;
 pub trait Tagged: Sized + 'static {
     const TAG: c_int;
     const NAME: &'static CStr;
+
+    /// Bytes of the host's that this value alone keeps alive, about. The same whenever it is asked.
+    #[inline]
+    fn heap(&self) -> usize {
+        0
+    }
 }
 
 /// A host function as Luau calls it.
@@ -657,9 +664,18 @@ impl State {
     #[inline]
     pub fn push_userdata<T: Tagged>(self, value: T) {
         const { assert!(std::mem::align_of::<T>() <= 16) };
+        let heap = value.heap();
+        if heap != 0 {
+            self.pace(heap);
+        }
         let size = std::mem::size_of::<T>();
         let place = ffi!(ffi::lua_newuserdatataggedwithmetatable(self.0, size, T::TAG));
         ffi!(place.cast::<T>().write(value));
+        if heap != 0
+            && let Some(account) = entered_account()
+        {
+            account.hold(heap);
+        }
     }
 
     #[inline]
@@ -683,6 +699,24 @@ impl State {
     pub fn with<T: Tagged, R>(self, index: c_int, f: impl FnOnce(&mut T) -> R) -> Option<R> {
         let mut place = self.userdata::<T>(index)?;
         Some(f(ffi!(place.as_mut())))
+    }
+
+    /// Pushes the metatable of the userdata type with this tag, or nil.
+    #[cfg(test)]
+    pub fn push_type_metatable(self, tag: c_int) {
+        ffi!(ffi::lua_getuserdatametatable(self.0, tag));
+    }
+
+    /// The tag of the userdata at `index`.
+    #[cfg(test)]
+    pub fn tag(self, index: c_int) -> c_int {
+        ffi!(ffi::lua_userdatatag(self.0, index))
+    }
+
+    /// Pushes the `n`-th upvalue of the function at `index`. `false`: it has not so many.
+    #[cfg(test)]
+    pub fn push_upvalue(self, index: c_int, n: c_int) -> bool {
+        !ffi!(ffi::lua_getupvalue(self.0, index, n)).is_null()
     }
 
     // -- memory, interrupts -------------------------------------------------------------------
@@ -836,8 +870,16 @@ fn status(code: c_int) -> Status {
 }
 
 unsafe extern "C" fn finalize<T: Tagged>(_state: *mut lua_State, place: *mut c_void) {
+    let value = place.cast::<T>();
     // SAFETY: Luau calls this once for each userdata of this tag, which `push_userdata` wrote.
-    unsafe { place.cast::<T>().drop_in_place() };
+    let heap = unsafe { (*value).heap() };
+    if heap != 0
+        && let Some(account) = entered_account()
+    {
+        account.let_go(heap);
+    }
+    // SAFETY: as above; it is not looked at again.
+    unsafe { value.drop_in_place() };
 }
 
 /// Standard libraries of Luau that the sandbox starts from.

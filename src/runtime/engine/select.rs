@@ -2,9 +2,11 @@
 
 use std::ffi::{CStr, c_int};
 
-use crate::runtime::engine::channel::{Attempt, ChannelRef};
+use smallvec::SmallVec;
+
+use crate::runtime::engine::channel::{Attempt, ChannelRef, Sender};
 use crate::runtime::engine::coroutine::Wait;
-use crate::runtime::engine::raw::{State, Tagged, Type};
+use crate::runtime::engine::raw::{Charge, State, Tagged, Type};
 use crate::runtime::engine::slot::Slot;
 use crate::runtime::engine::vm::VmData;
 use crate::runtime::engine::{Cx, Done, Ret, tags};
@@ -28,7 +30,14 @@ pub struct Waiting {
     pub value: Option<Slot>,
 }
 
-pub type Cases = smallvec::SmallVec<[Waiting; 2]>;
+/// What a coroutine waits on, all at once.
+pub struct Cases {
+    list: SmallVec<[Waiting; 2]>,
+    _charge: Charge,
+}
+
+/// Bytes that a waiting case takes: here, and in the queue of its channel.
+const CASE_SIZE: usize = size_of::<Waiting>() + size_of::<Sender>();
 
 /// `channel.select{case, ..., default = bool?}`, or with the flag as second argument.
 pub fn select(cx: &mut Cx) -> Ret {
@@ -104,7 +113,7 @@ fn wait(cx: &mut Cx, count: usize, open_cases: usize) -> Ret {
     if open_cases == 0 {
         return cx.suspend(Wait::Forever);
     }
-    let mut cases = Cases::new();
+    let mut cases = SmallVec::new();
     for n in 1..=count {
         l.raw_get_index(1, n);
         let case = l.with::<CaseObject, _>(-1, |case| {
@@ -119,13 +128,15 @@ fn wait(cx: &mut Cx, count: usize, open_cases: usize) -> Ret {
         match &value {
             Some(value) => {
                 let value = value.share();
-                let sender = crate::runtime::engine::channel::Sender { coroutine, value };
-                vm.channels[channel].senders.push_back(sender);
+                vm.channels[channel].senders.push_back(Sender { coroutine, value });
             }
             None => vm.channels[channel].receivers.push_back(coroutine),
         }
         cases.push(Waiting { channel, value });
     }
+    // A few are part of the coroutine; many are as large as the table may be that names them.
+    let behind = if cases.spilled() { cases.capacity() * CASE_SIZE } else { 0 };
+    let cases = Cases { list: cases, _charge: Charge::of(behind) };
     cx.suspend(Wait::Select(Box::new(cases)))
 }
 
@@ -182,7 +193,7 @@ impl VmData {
     /// Takes a coroutine out of all channels of its select; `done` has let it go already, once.
     pub fn withdraw_all(&mut self, coroutine: u32, cases: &Cases, done: u32) {
         let mut skipped = false;
-        for case in cases {
+        for case in &cases.list {
             if case.channel == done && !skipped {
                 skipped = true;
                 continue;
@@ -192,7 +203,7 @@ impl VmData {
     }
 
     pub fn push_sent_value(l: State, cases: &Cases, channel: u32) {
-        let value = cases.iter().find(|case| case.channel == channel && case.value.is_some());
+        let value = cases.list.iter().find(|case| case.channel == channel && case.value.is_some());
         match value.and_then(|case| case.value.as_ref()) {
             Some(value) => value.push(l),
             None => l.push_nil(),

@@ -59,10 +59,7 @@ impl VmData {
         // The new code says itself what it wants to hear.
         self.set_upgradable(id, false);
         // The channels go, what waited for them stays, in the order of each topic.
-        let listeners = self.processes[id].listeners.take();
-        for listener in listeners.map(|list| list.0).unwrap_or_default() {
-            listener.queue.into_iter().for_each(|mail| self.processes[id].mail.push_back(mail));
-        }
+        self.end_listeners(id);
         if let Some(extra) = &mut self.processes[id].extra {
             extra.subscriptions.clear();
             if let Some(served) = &mut extra.served {

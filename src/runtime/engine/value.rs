@@ -20,6 +20,8 @@ use crate::runtime::engine::raw::{State, Type};
 
 /// Values a tree may hold: tables that share tables would otherwise grow beyond all measure.
 const VALUES_MAX: usize = 1_000_000;
+/// Bytes of texts that it may hold: one text may be in a table a million times.
+const TEXT_MAX: usize = 256 << 20;
 
 /// Pushes a value of the host.
 pub fn push(l: State, value: &Value) {
@@ -85,13 +87,15 @@ struct Reader {
     around: FxHashSet<usize>,
     /// Values that may still be read.
     n_left: usize,
+    /// Bytes of texts that may still be read.
+    text_left: usize,
     /// By the rules of plain data.
     plain: bool,
 }
 
 impl Reader {
     fn new(l: State, plain: bool) -> Reader {
-        Reader { l, around: FxHashSet::default(), n_left: VALUES_MAX, plain }
+        Reader { l, around: FxHashSet::default(), n_left: VALUES_MAX, text_left: TEXT_MAX, plain }
     }
 
     fn value(&mut self, index: c_int) -> Result<Value, Raise> {
@@ -102,7 +106,13 @@ impl Reader {
         Ok(match l.type_of(index) {
             Type::Boolean => Value::Bool(l.bool(index)),
             Type::Number => number(l.number(index).unwrap_or_default()),
-            Type::String => text(l, index),
+            Type::String => {
+                let len = l.raw_len(index);
+                self.text_left = self.text_left.checked_sub(len).ok_or_else(|| {
+                    Raise::Message(format!("value is too large (more than {TEXT_MAX} bytes)"))
+                })?;
+                text(l, index)
+            }
             Type::Table => self.table(index)?,
             Type::Userdata if l.is::<ErrorObject>(index) => match error::get(l, index) {
                 Some(error) => Value::Error(Box::new(error)),

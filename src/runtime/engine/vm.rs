@@ -186,14 +186,17 @@ pub struct VmData {
     pub limbo: u32,
     /// Lifecycle packages between processes of this VM.
     pub local_mail: VecDeque<Package>,
+    /// Values in the buffers of all channels.
+    pub buffered: usize,
     /// The process and the coroutine that run at the moment.
     pub current: u32,
     pub running: u32,
     pub starts: Starts,
-    /// When the running chunk body has to be done; unknown until the ticker has looked at it.
+    /// When the running chunk body has to be done, in time of the thread that runs it; unknown until
+    /// the ticker has looked at it.
     pub chunk_deadline: Option<Nanos>,
     pub broke: Break,
-    /// A resume that could not be interrupted: its number, and since when.
+    /// A resume that could not be interrupted: its number, and since when, in time of its thread.
     pub held: (u64, Nanos),
     pub generation: u32,
     /// Processes that lost a timer while some of their coroutines wait for nothing: perhaps the last
@@ -321,6 +324,7 @@ impl VmData {
             graveyard: NonNull::from(Box::leak(Box::new(Graveyard::default()))),
             limbo,
             local_mail: VecDeque::new(),
+            buffered: 0,
             current: NONE,
             running: NONE,
             starts: Starts::default(),
@@ -769,6 +773,7 @@ impl Vm for LuaVm {
             self.take_events(slice);
             self.deliver_local();
             self.data.get().fire_timers(now);
+            self.data.get().end_over_limit();
             process::end_deadlocked(self.data.get());
             let mut switches = 0;
             while let Some(id) = self.data.get().next_ready() {

@@ -13,6 +13,9 @@ use crate::runtime::engine::error::{self, ErrorObject};
 use crate::runtime::engine::mail::PayloadObject;
 use crate::runtime::engine::raw::{Anchor, State, Type};
 
+/// Bytes that a value may take on its way: as many as the longest string of Luau.
+const LEN_MAX: usize = 1 << 30;
+
 /// Addresses of tables already written, with their numbers. Few tables: a list is faster.
 #[derive(Default)]
 struct Written {
@@ -68,10 +71,14 @@ fn encode(
     match l.type_of(index) {
         Type::Boolean => out.bool(l.bool(index)),
         Type::Number => out.float(l.number(index).unwrap_or_default()),
-        Type::String => out.str(l.bytes(index).unwrap_or_default()),
+        Type::String => {
+            fits(out, l.raw_len(index))?;
+            out.str(l.bytes(index).unwrap_or_default());
+        }
         Type::Table => encode_table(l, index, out, written, depth)?,
         Type::Userdata if l.is::<ErrorObject>(index) => {
             if let Some(error) = error::get(l, index) {
+                fits(out, error.heap())?;
                 out.error(&error);
             }
         }
@@ -87,6 +94,15 @@ fn encode(
             }
         }
         _ => out.tag(wire::NIL),
+    }
+    Ok(())
+}
+
+/// Is there room for so many more bytes? One text may be in a table a million times.
+#[inline]
+fn fits(out: &Wire, more: usize) -> Result<(), Raise> {
+    if out.len() + more > LEN_MAX {
+        return Err(format!("value is too large (more than {LEN_MAX} bytes)").into());
     }
     Ok(())
 }

@@ -33,14 +33,14 @@ pub fn open(l: State) {
 
 /// The channel a method is called on.
 fn this(cx: &Cx) -> Result<u32, Raise> {
-    VmData::channel_at(cx.l, 1).ok_or_else(|| cx.bad_argument(1, "channel expected"))
+    VmData::channel_at(cx.l, 1).ok_or_else(|| cx.wrong_type(1, "channel"))
 }
 
 fn new(cx: &mut Cx) -> Ret {
     let capacity = match cx.l.type_of(1) {
         Type::None | Type::Nil => 0.0,
         Type::Number => cx.number(1)?,
-        _ => return Err(cx.bad_argument(1, "number expected")),
+        _ => return Err(cx.wrong_type(1, "number")),
     };
     let capacity = capacity.clamp(0.0, CAPACITY_MAX) as u32;
     let l = cx.l;

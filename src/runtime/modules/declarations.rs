@@ -58,7 +58,7 @@ mod tests {
 
     use super::*;
     use crate::runtime::engine::raw::State;
-    use crate::runtime::engine::registered;
+    use crate::runtime::engine::{env, registered};
     use crate::runtime::modules;
     use crate::runtime::modules::testing::check_lua;
 
@@ -116,6 +116,32 @@ mod tests {
             let test = if member.function { "type(v) == 'function'" } else { "v ~= nil" };
             check_lua(&format!("local v = {}\nassert({test}, {:?})", member.name, member.name));
         }
+    }
+
+    /// Globals that nobody has declared are found here.
+    #[test]
+    fn programs_have_no_undeclared_globals() {
+        let Some(l) = State::create() else { panic!("no memory") };
+        env::open_libraries(l);
+        env::push_base(l);
+        let mut there = BTreeSet::new();
+        let (table, mut cursor) = (l.top(), 0);
+        while let Some(next) = l.next_pair(table, cursor) {
+            cursor = next;
+            there.insert(String::from_utf8_lossy(l.bytes(-2).unwrap_or_default()).into_owned());
+            l.pop(2);
+        }
+        l.close();
+        let globals = library().members().iter().filter(|member| member.module == GLOBALS);
+        let declared: BTreeSet<String> = globals.map(|member| member.name.clone()).collect();
+        // What translated programs call is not for people.
+        let undeclared = there.iter().filter(|name| {
+            !name.starts_with("__wippy_")
+                && !declared.contains(*name)
+                && library().module_name(name).is_none()
+        });
+        assert_eq!(undeclared.collect::<Vec<_>>(), [""; 0]);
+        assert!(there.contains("print") && there.contains("process") && there.len() > 40);
     }
 
     /// Sorts of host objects have the methods that are declared, and no others.

@@ -59,10 +59,7 @@ fn new(cx: &mut Cx) -> Ret {
     let error = match l.type_of(1) {
         Type::String => plain(cx.string(1)?),
         Type::Table => from_table(cx)?,
-        _ => {
-            let got = l.type_name(1);
-            return Err(cx.bad_argument(1, &format!("string or table expected, got {got}")));
-        }
+        _ => return Err(cx.wrong_type(1, "string or table")),
     };
     error::push(l, error);
     cx.values(1)
@@ -117,11 +114,11 @@ fn wrap(cx: &mut Cx) -> Ret {
     let error = match (parent, l.type_of(1)) {
         (Some(error), _) => error,
         (None, Type::String) => plain(cx.string(1)?),
-        _ => return Err(cx.bad_argument(1, "error or string expected")),
+        _ => return Err(cx.wrong_type(1, "error or string")),
     };
     let context = match l.type_of(2) {
         Type::String => cx.string(2)?,
-        _ => error::message(l, 2).ok_or_else(|| cx.bad_argument(2, "error or string expected"))?,
+        _ => error::message(l, 2).ok_or_else(|| cx.wrong_type(2, "error or string"))?,
     };
     error::push_wrapped(l, error, Some(context));
     cx.values(1)
@@ -181,7 +178,7 @@ fn call_stack(cx: &mut Cx) -> Ret {
 /// Reads the error object that a method is called on.
 fn of_this<R>(cx: &Cx, read: impl FnOnce(&ErrorObject) -> R) -> Result<R, Raise> {
     let result = cx.l.with::<ErrorObject, _>(1, |object| read(object));
-    result.ok_or_else(|| cx.bad_argument(1, "error expected"))
+    result.ok_or_else(|| cx.wrong_type(1, "error"))
 }
 
 fn message(cx: &mut Cx) -> Ret {

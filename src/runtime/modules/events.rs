@@ -123,7 +123,7 @@ fn finish_send(_: &mut VmData, l: State, result: Result<Answer, Error>) -> c_int
 /// The channel of the subscription a method is called on.
 fn this(cx: &Cx) -> Result<u32, Raise> {
     let found = cx.l.with::<SubscriptionObject, _>(1, |this| this.channel.id);
-    found.ok_or_else(|| cx.bad_argument(1, "events.Subscription expected"))
+    found.ok_or_else(|| cx.wrong_type(1, "events.Subscription"))
 }
 
 fn channel(cx: &mut Cx) -> Ret {

@@ -5,8 +5,8 @@ use std::sync::Arc;
 
 use crate::core::vm::VmCell;
 use crate::infra::error::{Error, Kind};
-use crate::infra::transcoder::Map;
 use crate::infra::transcoder::wire::Wire;
+use crate::infra::transcoder::{Map, heap_of};
 use crate::runtime::engine::calls::{self, definition};
 use crate::runtime::engine::raw::{State, Tagged, Type};
 use crate::runtime::engine::{Cx, Raise, Ret, host, push_functions, register_type, tags, wire};
@@ -28,6 +28,10 @@ struct Executor {
 impl Tagged for Executor {
     const TAG: c_int = tags::EXECUTOR;
     const NAME: &'static CStr = c"funcs.Executor";
+
+    fn heap(&self) -> usize {
+        heap_of(&self.values) + heap_of(&self.options)
+    }
 }
 
 pub fn register_types(l: State) {
@@ -185,7 +189,7 @@ fn new(cx: &mut Cx) -> Ret {
 
 fn this(cx: &Cx) -> Result<Executor, Raise> {
     let found = cx.l.with::<Executor, _>(1, |this| this.clone());
-    found.ok_or_else(|| cx.bad_argument(1, "funcs.Executor expected"))
+    found.ok_or_else(|| cx.wrong_type(1, "funcs.Executor"))
 }
 
 fn give(cx: &Cx, executor: Executor) -> Ret {

@@ -24,7 +24,7 @@ pub fn register_types(l: State) {
 /// The channel of the future at 1.
 fn this(cx: &Cx) -> Result<u32, Raise> {
     let found = cx.l.with::<FutureObject, _>(1, |future| future.0.id);
-    found.ok_or_else(|| cx.bad_argument(1, "funcs.Future expected"))
+    found.ok_or_else(|| cx.wrong_type(1, "funcs.Future"))
 }
 
 fn response(cx: &mut Cx) -> Ret {

@@ -14,6 +14,7 @@ use crate::runtime::engine::coroutine::{Finish, Wait};
 use crate::runtime::engine::raw::{State, Type};
 use crate::runtime::engine::vm::VmData;
 use crate::runtime::engine::{Cx, Raise, Ret, host, push_functions};
+use crate::runtime::modules::base::STRING_MAX;
 use crate::runtime::modules::process::push_failure;
 use crate::system::spawn::{IoDone, ReadCommand, Stream, TerminalPort};
 
@@ -92,6 +93,10 @@ fn joined(cx: &mut Cx, between: &[u8], end: &[u8]) -> Result<Vec<u8>, Raise> {
             bytes.extend_from_slice(between);
         }
         cx.push_text_of(n)?;
+        // One text may stand there a million times.
+        if bytes.len() + cx.l.raw_len(-1) > STRING_MAX {
+            return Err("the text becomes too long".into());
+        }
         bytes.extend_from_slice(cx.l.bytes(-1).unwrap_or_default());
         cx.l.pop(1);
     }
@@ -183,7 +188,7 @@ fn raw(cx: &mut Cx) -> Ret {
     let on = match cx.l.type_of(1) {
         Type::None | Type::Nil => true,
         Type::Boolean => cx.l.bool(1),
-        _ => return Err(cx.bad_argument(1, "boolean expected")),
+        _ => return Err(cx.wrong_type(1, "boolean")),
     };
     match terminal.raw(on) {
         Ok(()) => cx.bool(true),

@@ -7,9 +7,12 @@
 use std::ffi::{CStr, c_int};
 use std::sync::Arc;
 
+use crate::infra::clock::Nanos;
 use crate::infra::logger::{Level, Record, Timestamp};
-use crate::infra::transcoder::{Map, Value};
+use crate::infra::transcoder::{Map, Value, heap_of};
+use crate::runtime::engine::coroutine::Wait;
 use crate::runtime::engine::raw::{State, Tagged, Type};
+use crate::runtime::engine::vm::Due;
 use crate::runtime::engine::{Cx, Raise, Ret, env, error, host, register_type, tags};
 
 /// Tables nested deeper than this are logged as `"..."`.
@@ -17,6 +20,12 @@ const DEPTH_MAX: usize = 32;
 /// Values of one call beyond this are logged as `"..."`: tables that lead back to themselves have
 /// no end.
 const VALUES_MAX: usize = 10_000;
+/// Bytes of texts in one call; those that do not fit are logged as `"..."`.
+const TEXT_MAX: usize = 16 << 20;
+/// Bytes that may wait to be written before those who log pause, and for how long they do then. Twice as
+/// much makes a pause of four times as long.
+const BACKLOG_MAX: u64 = 64 << 20;
+const BACKLOG_PAUSE: f64 = 10e6;
 /// How far up the calling Lua function is looked for: `pcall(logger.info, ...)` is one level more.
 const LEVELS_MAX: c_int = 8;
 
@@ -30,6 +39,10 @@ struct LoggerObject {
 impl Tagged for LoggerObject {
     const TAG: c_int = tags::LOGGER;
     const NAME: &'static CStr = c"Logger";
+
+    fn heap(&self) -> usize {
+        self.name.len() + heap_of(&self.fields)
+    }
 }
 
 pub fn register_types(l: State) {
@@ -54,20 +67,20 @@ pub fn open(l: State) {
 /// The logger a method is called on.
 fn this(cx: &Cx) -> Result<(Arc<str>, Arc<Map>), Raise> {
     let found = cx.l.with::<LoggerObject, _>(1, |this| (this.name.clone(), this.fields.clone()));
-    found.ok_or_else(|| cx.bad_argument(1, "logger expected"))
+    found.ok_or_else(|| cx.wrong_type(1, "logger"))
 }
 
 fn log(cx: &mut Cx, level: Level) -> Ret {
     let l = cx.l;
     if !l.is::<LoggerObject>(1) {
-        return Err(cx.bad_argument(1, "logger expected"));
+        return Err(cx.wrong_type(1, "logger"));
     }
     let is_message = match l.type_of(2) {
         Type::String | Type::Number => true,
         _ => l.is::<error::ErrorObject>(2),
     };
     if !is_message {
-        return Err(cx.bad_argument(2, "string expected"));
+        return Err(cx.wrong_type(2, "string"));
     }
     if !l.is_nil(3) {
         cx.table(3)?;
@@ -101,7 +114,20 @@ fn log(cx: &mut Cx, level: Level) -> Ret {
         fields: &fields,
         stack: stack.as_deref(),
     });
-    cx.nothing()
+    hold_back(cx)
+}
+
+/// Ends a call that has logged: while too much waits to be written, as when nobody reads it, the caller
+/// pauses, so that a loop around `print` does not fill the memory. Where it cannot wait it goes on.
+pub(super) fn hold_back(cx: &mut Cx) -> Ret {
+    let backlog = cx.vm().kernel.logger.backlog();
+    if backlog <= BACKLOG_MAX || !cx.can_suspend() {
+        return cx.nothing();
+    }
+    let vm = cx.vm();
+    let pause = (backlog as f64 / BACKLOG_MAX as f64).powi(2) * BACKLOG_PAUSE;
+    let timer = vm.timers.insert(vm.now() + pause as Nanos, Due::Sleep(vm.running));
+    cx.suspend(Wait::Sleep(timer))
 }
 
 fn with(cx: &mut Cx) -> Ret {
@@ -134,7 +160,7 @@ fn text(cx: &mut Cx) -> Ret {
 
 /// The table at `index` as fields.
 fn fields(l: State, index: c_int) -> Result<Map, Raise> {
-    Reader { l, n_left: VALUES_MAX }.map(index, 0)
+    Reader { l, n_left: VALUES_MAX, text_left: TEXT_MAX }.map(index, 0)
 }
 
 /// Turns Lua values into what a record holds.
@@ -142,6 +168,8 @@ struct Reader {
     l: State,
     /// Values that may still be read.
     n_left: usize,
+    /// Bytes of texts that may still be read.
+    text_left: usize,
 }
 
 impl Reader {
@@ -187,7 +215,12 @@ impl Reader {
             Type::None | Type::Nil => Value::Nil,
             Type::Boolean => Value::Bool(l.bool(index)),
             Type::Number => number(l.number(index).unwrap_or_default()),
-            Type::String => Value::Str(lossy(l, index)),
+            Type::String => {
+                let len = l.raw_len(index);
+                let fits = len <= self.text_left;
+                self.text_left = self.text_left.saturating_sub(len);
+                if fits { Value::Str(lossy(l, index)) } else { Value::from("...") }
+            }
             Type::Table if self.n_left == 0 || depth > DEPTH_MAX || !l.check_stack(8) => {
                 Value::from("...")
             }
@@ -344,6 +377,55 @@ mod tests {
             logger:with({deep = deep}):info("deep", {f = pcall, co = coroutine.create(pcall)})
             "#,
         );
+    }
+
+    /// A stream that nobody reads, until the test has ended.
+    struct Stuck(std::sync::mpsc::Receiver<()>);
+
+    impl Write for Stuck {
+        fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
+            let _ = self.0.recv();
+            Ok(bytes.len())
+        }
+
+        fn flush(&mut self) -> io::Result<()> {
+            Ok(())
+        }
+    }
+
+    #[test]
+    fn who_logs_faster_than_anybody_reads_is_held_back() {
+        let (reader, stuck) = std::sync::mpsc::channel();
+        let logger =
+            Logger::start_on(Mode::Default, Settings::default(), Box::new(Stuck(stuck))).unwrap();
+        let setting = Setting { logger: Some(logger.clone()), ..Setting::default() };
+        let lines = BACKLOG_MAX / (1 << 20) + 20;
+        check_lua_in(
+            setting,
+            &format!(
+                "local line, began, others = string.rep('x', 2^20), time.now(), 0
+                coroutine.spawn(function() while true do others += 1 coroutine.yield() end end)
+                for n = 1, {lines} do (n % 2 == 0 and print or function(m) logger:info(m) end)(line) end
+                -- Twenty times ten milliseconds, less what was in its first lines.
+                local took = time.now():sub(began):milliseconds()
+                assert(took >= 150, took)
+                assert(others > 100, others)"
+            ),
+        );
+        drop(reader);
+    }
+
+    #[test]
+    fn one_text_many_times_is_cut() {
+        let text = logged(
+            Settings::default(),
+            "local long, t = string.rep('x', 2^20), {}
+            for n = 1, 100 do t[n] = long end
+            logger:info('m', {location = '', t = t})
+            print(unpack(t))",
+        );
+        assert!(text.contains("\"...\"]"), "of the fields");
+        assert!(text.len() < 3 * TEXT_MAX, "{}", text.len());
     }
 
     #[test]

@@ -20,6 +20,9 @@ pub fn open(l: State) {
     l.set_read_only(-1, true);
 }
 
+/// Bytes of a format: a specifier of two may become twenty-four.
+const FORMAT_MAX: usize = 1 << 20;
+
 fn now(cx: &mut Cx) -> Time {
     Time::now(cx.vm().kernel.scheduler.clock(), Location::Local)
 }
@@ -62,6 +65,9 @@ fn date(cx: &mut Cx) -> Ret {
         true => "%c".to_owned(),
         false => cx.string(1)?,
     };
+    if format.len() > FORMAT_MAX {
+        return Err(cx.bad_argument(1, "format is too long"));
+    }
     let seconds = match l.is_nil(2) {
         true => now(cx).unix(),
         // Saturates; not a number is the epoch.

@@ -18,7 +18,6 @@ use crate::infra::error::{Error, Kind};
 use crate::infra::transcoder::wire::Wire;
 use crate::runtime::engine::channel::ChannelRef;
 use crate::runtime::engine::coroutine::Wait;
-use crate::runtime::engine::queue::Queue;
 use crate::runtime::engine::raw::{State, Tagged, Type};
 use crate::runtime::engine::vm::VmData;
 use crate::runtime::engine::{Cx, Raise, Ret, host, push_functions, register_type, tags, wire};
@@ -102,7 +101,7 @@ fn denied(action: &str, what: &str) -> Error {
 /// The scope of the instance a method is called on; `Ok(None)` once it is released.
 fn this(cx: &Cx) -> Result<Option<Arc<GroupScope>>, Raise> {
     let found = cx.l.with::<Instance, _>(1, |this| this.0.clone());
-    found.ok_or_else(|| cx.bad_argument(1, "pg.Instance expected"))
+    found.ok_or_else(|| cx.wrong_type(1, "pg.Instance"))
 }
 
 /// The scope a method is called on, or the failure that the caller passes on.
@@ -354,7 +353,7 @@ fn watch(
 
 fn subscription(cx: &Cx) -> Result<u32, Raise> {
     let found = cx.l.with::<SubscriptionObject, _>(1, |this| this.channel.id);
-    found.ok_or_else(|| cx.bad_argument(1, "pg.Subscription expected"))
+    found.ok_or_else(|| cx.wrong_type(1, "pg.Subscription"))
 }
 
 fn channel(cx: &mut Cx) -> Ret {
@@ -378,7 +377,7 @@ fn close(cx: &mut Cx) -> Ret {
     let wakes = !vm.channels[id].receivers.is_empty();
     vm.close_subscription(id);
     if flush {
-        vm.channels[id].buffer = Queue::default();
+        vm.empty_buffer(id);
     }
     l.push_bool(true);
     match wakes && cx.suspendable().is_ok() {

@@ -159,7 +159,7 @@ fn policy_at(l: State, n: c_int) -> Option<Arc<Policy>> {
 }
 
 fn policy_argument(cx: &Cx, n: c_int) -> Result<Arc<Policy>, Raise> {
-    policy_at(cx.l, n).ok_or_else(|| cx.bad_argument(n, "security.Policy expected"))
+    policy_at(cx.l, n).ok_or_else(|| cx.wrong_type(n, "security.Policy"))
 }
 
 /// A policy by its id, as an object, or as `{ns =, name =}`.

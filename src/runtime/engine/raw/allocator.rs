@@ -1,10 +1,20 @@
 //! Where the memory of Lua states comes from, and how much a state may have.
+//!
+//! Beside what Luau allocates, programs make the host hold memory: an error object has texts, a
+//! message from elsewhere its bytes, a waiting `select` a list of its cases. That is *held* on the
+//! account of the state: by a [`Charge`] where the host has it, by [`Tagged::heap`] where an object of
+//! Lua's does. Luau's collector knows nothing of it, so a program could leave gigabytes behind in a
+//! few small dead objects; [`State::pace`] makes it collect for them as if they were its own.
 
 use std::alloc::{Layout, alloc, dealloc, realloc};
 use std::ffi::c_void;
 
 use crate::runtime::engine::raw::State;
-use crate::runtime::engine::raw::entered::Side;
+use crate::runtime::engine::raw::entered::{Side, entered_account};
+
+/// What dead objects may have behind them before the collector hears of it, in bytes: some hundred
+/// of its usual steps.
+const UNPACED_MAX: usize = 1 << 20;
 
 /// Memory of a state.
 pub(super) struct Account {
@@ -16,11 +26,22 @@ pub(super) struct Account {
     enforced: bool,
     /// An allocation has failed for the ceiling.
     refused: bool,
+    /// Bytes that the host holds for the programs of the state.
+    held: usize,
+    /// Of those that Lua objects hold, what was added since the collector last heard of it.
+    unpaced: usize,
 }
 
 impl Default for Account {
     fn default() -> Account {
-        Account { used: 0, ceiling: usize::MAX, enforced: false, refused: false }
+        Account {
+            used: 0,
+            ceiling: usize::MAX,
+            enforced: false,
+            refused: false,
+            held: 0,
+            unpaced: 0,
+        }
     }
 }
 
@@ -35,6 +56,73 @@ impl Account {
         self.used = used;
         true
     }
+
+    pub(super) fn hold(&mut self, bytes: usize) {
+        self.held = self.held.saturating_add(bytes);
+    }
+
+    pub(super) fn let_go(&mut self, bytes: usize) {
+        self.held = self.held.saturating_sub(bytes);
+    }
+}
+
+/// Bytes that the host holds for the programs of the VM that is entered, for as long as this lives.
+///
+/// Dropped inside that VM, or while its state is being closed.
+#[derive(Debug, Default)]
+pub struct Charge {
+    bytes: usize,
+}
+
+impl Charge {
+    #[inline]
+    pub fn of(bytes: usize) -> Charge {
+        if bytes != 0
+            && let Some(account) = entered_account()
+        {
+            account.hold(bytes);
+        }
+        Charge { bytes }
+    }
+}
+
+impl Charge {
+    pub fn is_empty(&self) -> bool {
+        self.bytes == 0
+    }
+
+    /// More of it.
+    pub fn add(&mut self, bytes: usize) {
+        self.bytes += Charge::of(bytes).keep();
+    }
+
+    /// Less of it: not below nothing.
+    pub fn take(&mut self, bytes: usize) {
+        let bytes = bytes.min(self.bytes);
+        self.bytes -= bytes;
+        drop(Charge { bytes });
+    }
+
+    fn keep(self) -> usize {
+        std::mem::ManuallyDrop::new(self).bytes
+    }
+}
+
+impl Drop for Charge {
+    #[inline]
+    fn drop(&mut self) {
+        if self.bytes != 0
+            && let Some(account) = entered_account()
+        {
+            account.let_go(self.bytes);
+        }
+    }
+}
+
+impl Clone for Charge {
+    fn clone(&self) -> Charge {
+        Charge::of(self.bytes)
+    }
 }
 
 impl State {
@@ -47,6 +135,23 @@ impl State {
     /// From here on an allocation beyond the ceiling fails, or no longer.
     pub fn enforce_ceiling(self, enforced: bool) {
         account(self).enforced = enforced;
+    }
+
+    /// Bytes that the host holds for the programs of this state.
+    pub fn held(self) -> usize {
+        account(self).held
+    }
+
+    /// Objects with so many bytes of the host's behind them have been made: the collector does its
+    /// part of the work, as it does when Lua allocates.
+    #[inline]
+    pub fn pace(self, bytes: usize) {
+        let account = account(self);
+        account.unpaced = account.unpaced.saturating_add(bytes);
+        if account.unpaced > UNPACED_MAX {
+            let unpaced = std::mem::take(&mut account.unpaced);
+            self.collect_step(i32::try_from(unpaced >> 10).unwrap_or(i32::MAX));
+        }
     }
 
     /// Has an allocation failed for the ceiling?

@@ -61,6 +61,15 @@ impl Side {
     }
 }
 
+/// The account of the VM that is entered; none while a state is being closed.
+#[inline]
+pub(super) fn entered_account<'a>() -> Option<&'a mut Account> {
+    let Entered { side, .. } = ENTERED.get();
+    // SAFETY: lives as long as the state, and only its worker reaches it; callers use it for a field
+    // at a time and call nothing meanwhile.
+    (!side.is_null()).then(|| unsafe { &mut (*side).account })
+}
+
 /// Marks that a VM is entered on this OS thread; entering nests.
 pub struct Guard {
     before: Entered,

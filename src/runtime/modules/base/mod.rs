@@ -63,7 +63,7 @@ pub const OVERRIDDEN: &[&str] = &[
 ];
 
 /// Bytes that Luau allows a string to have.
-const STRING_MAX: usize = 1 << 30;
+pub(super) const STRING_MAX: usize = 1 << 30;
 
 /// Fills the base environment, the table on top of the stack.
 pub fn fill(l: State) {

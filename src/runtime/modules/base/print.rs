@@ -5,9 +5,12 @@ use std::ffi::c_int;
 use crate::infra::logger::Level;
 use crate::infra::transcoder::Map;
 use crate::runtime::engine::{Cx, Ret};
+use crate::runtime::modules::logger::hold_back;
 
 /// How far up the calling Lua function is looked for: `pcall(print, ...)` is one level more.
 const LEVELS_MAX: c_int = 8;
+/// Bytes beyond which the rest is left out: one text may be printed a million times in one call.
+const MESSAGE_MAX: usize = 16 << 20;
 
 /// `print(...)`: the texts joined by spaces, with `pid` and `location`. If nobody listens nothing
 /// is done, not even `__tostring` runs.
@@ -24,6 +27,10 @@ pub(super) fn print(cx: &mut Cx) -> Ret {
         cx.push_text_of(index)?;
         message.push_str(&String::from_utf8_lossy(l.bytes(-1).unwrap_or_default()));
         l.pop(1);
+        if message.len() > MESSAGE_MAX {
+            message.push_str(" ...");
+            break;
+        }
     }
     let vm = cx.vm();
     let mut fields = Map::with_capacity(2);
@@ -33,5 +40,5 @@ pub(super) fn print(cx: &mut Cx) -> Ret {
     }
     let logger = &vm.kernel.logger;
     logger.log(Level::Info, logger.name(), &message, &fields);
-    cx.nothing()
+    hold_back(cx)
 }

@@ -6,49 +6,35 @@
 
 use std::ffi::{CStr, c_int};
 
-use crate::runtime::engine::raw::{State, Type};
+use crate::runtime::engine::raw::{Before, State, Type};
 use crate::runtime::engine::{Cx, Raise, Ret, error, host, set_functions};
 use crate::runtime::modules::base::STRING_MAX;
 use crate::runtime::modules::base::numbers::checked;
 
 /// Wrapped without further differences.
-const WRAPPED: &[&CStr] = &[
-    c"byte",
-    c"char",
-    c"find",
-    c"gmatch",
-    c"gsub",
-    c"len",
-    c"match",
-    c"pack",
-    c"packsize",
-    c"reverse",
-    c"split",
-    c"sub",
-    c"unpack",
-];
+const WRAPPED: &[&CStr] =
+    &[c"byte", c"char", c"len", c"pack", c"packsize", c"reverse", c"sub", c"unpack"];
+
+/// Steps that a pattern may take where it cannot be interrupted: 0.7 seconds of them.
+const STEPS_MAX: usize = 1 << 30;
+/// Products of lengths up to this are left to Luau, which is quadratic but quick with the small.
+const QUADRATIC_MAX: usize = 1 << 20;
 
 pub(super) fn open(l: State) {
     super::push_library(l, "string");
     for name in WRAPPED {
-        let field = name.to_string_lossy();
-        l.get_field(-1, &field);
-        l.wrap_function(texts, name);
-        l.set_field(-2, &field);
+        wrap(l, &name.to_string_lossy(), texts, name);
     }
+    wrap(l, "find", find, c"find");
+    for (name, traced) in [("gmatch", c"gmatch"), ("gsub", c"gsub"), ("match", c"match")] {
+        wrap(l, name, matching, traced);
+    }
+    wrap(l, "split", split, c"split");
     super::alias(l, "gfind", "gmatch");
-    l.get_field(-1, "format");
-    l.wrap_function(format, c"format");
-    l.set_field(-2, "format");
-    l.get_field(-1, "rep");
-    l.wrap_function(repeat, c"rep");
-    l.set_field(-2, "rep");
-    l.get_field(-1, "lower");
-    l.wrap_function(|l| change_case(l, lower), c"lower");
-    l.set_field(-2, "lower");
-    l.get_field(-1, "upper");
-    l.wrap_function(|l| change_case(l, upper), c"upper");
-    l.set_field(-2, "upper");
+    wrap(l, "format", format, c"format");
+    wrap(l, "rep", repeat, c"rep");
+    wrap(l, "lower", |l| change_case(l, lower), c"lower");
+    wrap(l, "upper", |l| change_case(l, upper), c"upper");
     set_functions(l, &[(c"dump", host(dump))]);
 
     // `string(v)` is the type call.
@@ -66,6 +52,13 @@ pub(super) fn open(l: State) {
     lock(l);
     l.set_metatable(-2);
     l.pop(1);
+}
+
+/// Puts `before` in front of a function of the table on top of the stack.
+fn wrap(l: State, name: &str, before: impl Before, traced: &'static CStr) {
+    l.get_field(-1, name);
+    l.wrap_function(before, traced);
+    l.set_field(-2, name);
 }
 
 /// Keeps programs from getting at the metatable on top of the stack.
@@ -99,6 +92,101 @@ fn text(l: State, index: c_int) {
         l.push_str(&message);
         l.replace(index);
     }
+}
+
+/// Luau's loop over a character set, once for each byte of the text, cannot be interrupted: nobody
+/// needs long sets, so a text is too long for one rather than a worker lost.
+fn matching(l: State) -> Option<c_int> {
+    texts(l);
+    let (len, pattern) = (l.raw_len(1), l.raw_len(2));
+    if len.saturating_mul(pattern) > STEPS_MAX
+        && l.type_of(1) == Type::String
+        && let Some(pattern) = l.bytes(2)
+        && len.saturating_mul(longest_set(pattern)) > STEPS_MAX
+    {
+        l.raise_message("text is too long for so large a character set");
+    }
+    None
+}
+
+/// Bytes of the longest character set of a pattern, or more.
+fn longest_set(pattern: &[u8]) -> usize {
+    let (mut longest, mut begin) = (0, None);
+    let mut rest = pattern.iter().enumerate();
+    while let Some((at, byte)) = rest.next() {
+        match (byte, begin) {
+            (b'%', _) => {
+                rest.next();
+            }
+            (b'[', None) => begin = Some(at),
+            // The first one in a set stands for itself.
+            (b']', Some(first)) if at > first + 2 => {
+                longest = longest.max(at - first);
+                begin = None;
+            }
+            _ => {}
+        }
+    }
+    longest.max(begin.map_or(0, |first| pattern.len() - first))
+}
+
+/// `string.find`: Luau's, but a long plain text in a long text is found in linear time.
+fn find(l: State) -> Option<c_int> {
+    matching(l);
+    let plain = |pattern: &[u8]| {
+        // As Luau looks at it: up to the first NUL.
+        let mut looked_at = pattern.iter().take_while(|&&byte| byte != 0);
+        l.bool(4) || !looked_at.any(|byte| b"^$*+?.([%-".contains(byte))
+    };
+    if l.raw_len(1).saturating_mul(l.raw_len(2)) <= QUADRATIC_MAX
+        || (l.type_of(1), l.type_of(2)) != (Type::String, Type::String)
+    {
+        return None;
+    }
+    let (text, pattern) = (l.bytes(1)?, l.bytes(2)?);
+    let from = if l.is_nil(3) { 1.0 } else { l.number(3)? };
+    if !plain(pattern) {
+        return None;
+    }
+    let from = if from < 0.0 { from + text.len() as f64 + 1.0 } else { from };
+    // Saturates; beyond the end nothing is found.
+    let skipped = (from.max(1.0) - 1.0) as usize;
+    let found = text.get(skipped..).and_then(|text| memchr::memmem::find(text, pattern));
+    match found {
+        Some(at) => {
+            let first = skipped + at + 1;
+            l.push_number(first as f64);
+            l.push_number((first + pattern.len() - 1) as f64);
+            Some(2)
+        }
+        None => {
+            l.push_nil();
+            Some(1)
+        }
+    }
+}
+
+/// `string.split`: Luau's, but a long separator in a long text is found in linear time.
+fn split(l: State) -> Option<c_int> {
+    texts(l);
+    if l.raw_len(1).saturating_mul(l.raw_len(2)) <= QUADRATIC_MAX
+        || (l.type_of(1), l.type_of(2)) != (Type::String, Type::String)
+    {
+        return None;
+    }
+    let (text, separator) = (l.bytes(1)?, l.bytes(2)?);
+    if separator.is_empty() {
+        return None;
+    }
+    l.new_table(0, 0);
+    let ends = memchr::memmem::find_iter(text, separator).map(|at| (at, at + separator.len()));
+    let mut begin = 0;
+    for (n, (end, next)) in ends.chain([(text.len(), text.len())]).enumerate() {
+        l.push_bytes(&text[begin..end]);
+        l.raw_set_index(-2, n + 1);
+        begin = next;
+    }
+    Some(1)
 }
 
 /// `string.rep`: a count beyond what Luau reads as an integer is too large, not zero.
@@ -158,9 +246,15 @@ fn change_case(l: State, change: fn(char) -> char) -> Option<c_int> {
     Some(1)
 }
 
-/// The simple mapping: a letter whose other case is several letters stays as it is.
+/// The simple mapping: a letter whose other case is several letters stays as it is, but for the
+/// Greek ones with an iota below, which have a capital that is one letter besides.
 fn upper(c: char) -> char {
-    single(c.to_uppercase(), c)
+    let above = match c {
+        '\u{1f80}'..='\u{1f87}' | '\u{1f90}'..='\u{1f97}' | '\u{1fa0}'..='\u{1fa7}' => 8,
+        '\u{1fb3}' | '\u{1fc3}' | '\u{1ff3}' => 9,
+        _ => return single(c.to_uppercase(), c),
+    };
+    char::from_u32(u32::from(c) + above).unwrap_or(c)
 }
 
 fn lower(c: char) -> char {

@@ -1,4 +1,4 @@
-//! `table`: Luau's, except `create` and `concat`.
+//! `table`: Luau's, except `create` and `concat`; `move` has a bound.
 
 use std::ffi::c_int;
 
@@ -9,6 +9,8 @@ use crate::runtime::modules::base::STRING_MAX;
 
 /// Room made in advance: a hint beyond this is cut, the table grows anyway.
 const ROOM_MAX: f64 = (1 << 20) as f64;
+/// Places that `table.move` may go over: half a second of them.
+const MOVED_MAX: f64 = (1 << 24) as f64;
 
 pub(super) fn open(l: State) {
     super::push_library(l, "table");
@@ -20,7 +22,21 @@ pub(super) fn open(l: State) {
     l.get_field(-1, "freeze");
     l.wrap_function(freeze, c"freeze");
     l.set_field(-2, "freeze");
+    l.get_field(-1, "move");
+    l.wrap_function(check_move, c"move");
+    l.set_field(-2, "move");
     l.set_read_only(-1, true);
+}
+
+/// `table.move`: Luau goes over all places, whether there is anything in them or not, and cannot be
+/// interrupted meanwhile.
+fn check_move(l: State) -> Option<c_int> {
+    if let (Some(from), Some(to)) = (l.number(2), l.number(3))
+        && to - from > MOVED_MAX
+    {
+        l.raise_message("too many elements to move");
+    }
+    None
 }
 
 /// `table.create(narray, nhash)`: an empty table.

@@ -9,7 +9,7 @@ interface coroutine
   function status(co: any): string
   --- A function that resumes.
   function wrap(f: any): any
-  function running(): thread?
+  function running(): thread
   --- An independent coroutine of this process.
   function spawn(f: any, ...: any): thread
 end

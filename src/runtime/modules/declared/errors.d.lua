@@ -2,7 +2,7 @@
 interface errors
   --- An error from a message, or from `{message=, kind=, retryable=, details=}`.
   function new(what: string | {message: string, kind: string?, retryable: boolean?, details: any}): Error
-  --- The error with a context before its text.
+  --- An error like `parent`, with a context that is shown when it is wrapped again.
   function wrap(parent: Error | string | error, context: Error | string | error): Error
   --- Is it an error of this kind?
   function is(e: any, kind: string): boolean

@@ -21,8 +21,9 @@ end
 --- A value with a format.
 interface Payload
   --- The value, decoded.
-  function data(): (any, error)
-  function unmarshal(): (any, error)
+  function data(): (any, error?)
+  --- The same.
+  function unmarshal(): (any, error?)
   --- One of `payload.format`.
   function get_format(): string
   --- The same content in another format.
@@ -34,5 +35,6 @@ interface Message
   function topic(): string
   --- The PID of the sender, or "".
   function from(): string
-  function payload(): Payload?
+  --- What was sent: a list if several values were, nil if none.
+  function payload(): Payload | {Payload} | nil
 end

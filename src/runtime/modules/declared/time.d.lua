@@ -6,17 +6,17 @@ interface time
   function date(year: number, month: number, day: number, hour: number, minute: number, second: number, nanosecond: number, loc?: Location): Time
   function unix(sec: number, nsec: number): Time
   --- Reads an instant as the layout says.
-  function parse(layout: string, value: string, loc?: Location): (Time?, error)
-  function parse_duration(d: number | string | Duration): (Duration?, error)
+  function parse(layout: string, value: string, loc?: Location): (Time?, error?)
+  function parse_duration(d: number | string | Duration): (Duration?, error?)
   --- A zone by its IANA name, "UTC" or "Local".
-  function load_location(name: string): (Location?, error)
+  function load_location(name: string): (Location?, error?)
   function fixed_zone(name: string, offset_seconds: number): Location
   --- Waits; a number is nanoseconds.
-  function sleep(d: number | string | Duration): (nil, error)
+  function sleep(d: number | string | Duration): (nil, error?)
   --- A channel that gets the instant once, then closes.
-  function after(d: number | string | Duration): (channel.Channel?, error)
-  function timer(d: number | string | Duration): (Timer?, error)
-  function ticker(d: number | string | Duration): (Ticker?, error)
+  function after(d: number | string | Duration): (channel.Channel?, error?)
+  function timer(d: number | string | Duration): (Timer?, error?)
+  function ticker(d: number | string | Duration): (Ticker?, error?)
   utc: Location
   localtz: Location
   NANOSECOND: number

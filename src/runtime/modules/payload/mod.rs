@@ -77,7 +77,7 @@ fn content(cx: &Cx) -> Result<Option<Format>, Raise> {
         payload.slot.push(l);
         payload.format
     });
-    let format = format.ok_or_else(|| cx.bad_argument(1, "payload expected"))?;
+    let format = format.ok_or_else(|| cx.wrong_type(1, "payload"))?;
     let is_error = l.type_of(-1) == Type::Userdata && l.is::<ErrorObject>(-1);
     Ok((!is_error).then_some(format))
 }
@@ -138,7 +138,7 @@ fn payload_text(cx: &mut Cx) -> Ret {
 fn message_topic(cx: &mut Cx) -> Ret {
     let l = cx.l;
     let topic = l.with::<MessageObject, _>(1, |message| message.mail.topic.clone());
-    let topic = topic.ok_or_else(|| cx.bad_argument(1, "message expected"))?;
+    let topic = topic.ok_or_else(|| cx.wrong_type(1, "message"))?;
     cx.vm().topics.push(l, &topic);
     cx.values(1)
 }
@@ -146,7 +146,7 @@ fn message_topic(cx: &mut Cx) -> Ret {
 fn message_from(cx: &mut Cx) -> Ret {
     let l = cx.l;
     let from = l.with::<MessageObject, _>(1, |message| message.mail.from);
-    let from = from.ok_or_else(|| cx.bad_argument(1, "message expected"))?;
+    let from = from.ok_or_else(|| cx.wrong_type(1, "message"))?;
     if from.is_none() {
         return cx.str("");
     }
@@ -162,7 +162,7 @@ fn message_payload(cx: &mut Cx) -> Ret {
         payload.unpack(l);
         match payload {
             Payload::One(slot) => l.push_userdata(PayloadObject::of(slot.share())),
-            Payload::Many(slots) => {
+            Payload::Many(slots, _) => {
                 l.new_table(slots.len(), 0);
                 for (n, slot) in slots.iter().enumerate() {
                     l.push_userdata(PayloadObject::of(slot.share()));
@@ -172,7 +172,7 @@ fn message_payload(cx: &mut Cx) -> Ret {
             _ => l.push_nil(),
         }
     });
-    found.ok_or_else(|| cx.bad_argument(1, "message expected"))?;
+    found.ok_or_else(|| cx.wrong_type(1, "message"))?;
     cx.values(1)
 }
 

@@ -65,7 +65,7 @@ fn copied(cx: &Cx, first: i32) -> Result<Payload, Raise> {
                 copy::argument(l, index)?;
                 slots.push(Slot::take(l));
             }
-            Payload::Many(slots)
+            Payload::many(slots)
         }
     })
 }
@@ -142,8 +142,7 @@ pub(super) fn listen(cx: &mut Cx) -> Ret {
 }
 
 pub(super) fn unlisten(cx: &mut Cx) -> Ret {
-    let channel =
-        VmData::channel_at(cx.l, 1).ok_or_else(|| cx.bad_argument(1, "channel expected"))?;
+    let channel = VmData::channel_at(cx.l, 1).ok_or_else(|| cx.wrong_type(1, "channel"))?;
     let vm = cx.vm();
     match vm.unlisten(vm.current, channel) {
         true => cx.bool(true),
@@ -164,7 +163,7 @@ fn topic_problem(topic: &[u8]) -> Option<Error> {
 pub(super) fn subscribe(cx: &mut Cx) -> Ret {
     let problem = topic_problem(cx.text(1)?);
     let l = cx.l;
-    let channel = VmData::channel_at(l, 2).ok_or_else(|| cx.bad_argument(2, "channel expected"))?;
+    let channel = VmData::channel_at(l, 2).ok_or_else(|| cx.wrong_type(2, "channel"))?;
     if let Some(problem) = problem {
         return cx.fail(problem);
     }
@@ -181,8 +180,7 @@ pub(super) fn subscribe(cx: &mut Cx) -> Ret {
 
 /// Global `unsubscribe(channel)`: the channel stays open, later mail goes where it would without it.
 pub(super) fn unsubscribe(cx: &mut Cx) -> Ret {
-    let channel =
-        VmData::channel_at(cx.l, 1).ok_or_else(|| cx.bad_argument(1, "channel expected"))?;
+    let channel = VmData::channel_at(cx.l, 1).ok_or_else(|| cx.wrong_type(1, "channel"))?;
     let vm = cx.vm();
     match vm.unsubscribe(vm.current, channel) {
         true => cx.bool(true),

@@ -2,7 +2,7 @@
 
 use crate::core::pid::{Pid, PidParts};
 use crate::infra::error::Error;
-use crate::runtime::engine::raw::{State, Type};
+use crate::runtime::engine::raw::{Charge, State, Type};
 use crate::runtime::engine::{Cx, Ret, host, push_functions};
 use crate::runtime::modules::process::denied;
 
@@ -10,6 +10,9 @@ const LOCAL: f64 = 0.0;
 const EVENTUAL: f64 = 1.0;
 const CONSISTENT: f64 = 2.0;
 const STRONG: f64 = 3.0;
+
+/// Bytes that a name takes beside its text, about: among all names, and among those of its process.
+const NAME_SIZE: usize = 128;
 
 /// How far a name is known.
 #[derive(Clone, Copy, PartialEq)]
@@ -105,12 +108,27 @@ fn register_for(cx: &mut Cx, name: &str, pid: Result<Pid, Error>) -> Result<(), 
             return Err(denied("register a name for", &target));
         }
     }
-    cx.vm().kernel.topology.register(name, pid)
+    let is_new = cx.vm().kernel.topology.names().find(name) != Some(pid);
+    cx.vm().kernel.topology.register(name, pid)?;
+    if is_new && pid == cx.self_pid() {
+        held_names(cx).add(NAME_SIZE + name.len());
+    }
+    Ok(())
+}
+
+/// What the names of the running process are charged to.
+fn held_names(cx: &mut Cx) -> &mut Charge {
+    let vm = cx.vm();
+    &mut vm.processes[vm.current].extra.get_or_insert_default().names
 }
 
 fn lookup(cx: &mut Cx) -> Ret {
     let name = cx.string(1)?;
-    let found = cx.vm().kernel.topology.names().find(&name);
+    // What is a PID already is found as it stands, as destinations are.
+    let found = match PidParts::parse(&name) {
+        Ok(_) => cx.vm().resolve(&name).ok(),
+        Err(_) => cx.vm().kernel.topology.names().find(&name),
+    };
     match found {
         Some(pid) => {
             let l = cx.l;
@@ -127,6 +145,10 @@ fn unregister(cx: &mut Cx) -> Ret {
     if let Err(error) = scope.and_then(|scope| scope.check(cx, "unregister", &name)) {
         return cx.fail(error);
     }
+    let is_own = cx.vm().kernel.topology.names().find(&name) == Some(cx.self_pid());
     let removed = cx.vm().kernel.topology.unregister(&name);
+    if is_own && removed {
+        held_names(cx).take(NAME_SIZE + name.len());
+    }
     cx.bool(removed)
 }

@@ -37,7 +37,7 @@ pub(super) fn cancel(cx: &mut Cx) -> Ret {
     let reason = match cx.l.type_of(2) {
         Type::None | Type::Nil => String::new(),
         Type::String | Type::Number => cx.string(2)?,
-        _ => return Err(cx.bad_argument(2, "string expected")),
+        _ => return Err(cx.wrong_type(2, "string")),
     };
     lifecycle(cx, to, Body::Cancel { reason: reason.into() })
 }

@@ -257,9 +257,13 @@ pub(super) fn run(
 
 /// The failure to start a process as `exec` tells it.
 fn not_started(error: Error) -> Error {
-    match error.kind() {
-        Kind::Internal => error,
-        _ => Error::internal(error.message()).with_source(error),
+    if *error.kind() == Kind::Internal {
+        return error;
+    }
+    let told = Error::internal(error.to_string()).with_retryable(error.retryable());
+    match error.details() {
+        Some(details) => told.with_details(details.clone()),
+        None => told,
     }
 }
 

@@ -8,6 +8,7 @@ use std::ffi::{CStr, c_int};
 use std::sync::Arc;
 
 use crate::infra::error::Error;
+use crate::infra::transcoder::heap_of;
 use crate::infra::transcoder::wire::Wire;
 use crate::runtime::engine::raw::{State, Tagged, Type};
 use crate::runtime::engine::{Cx, Raise, Ret, error, host, register_type, tags, wire};
@@ -30,6 +31,11 @@ struct Spawner {
 impl Tagged for Spawner {
     const TAG: c_int = tags::SPAWNER;
     const NAME: &'static CStr = c"process.Spawner";
+
+    fn heap(&self) -> usize {
+        let messages = self.messages.iter().map(Wire::len).sum::<usize>();
+        heap_of(&self.frame.values) + self.messages.capacity() * size_of::<Wire>() + messages
+    }
 }
 
 pub(super) fn register_types(l: State) {
@@ -77,7 +83,7 @@ fn demand_security(cx: &mut Cx) -> Result<(), Raise> {
 /// The spawner a method is called on.
 fn this(cx: &Cx) -> Result<Spawner, Raise> {
     let found = cx.l.with::<Spawner, _>(1, |this| this.clone());
-    found.ok_or_else(|| cx.bad_argument(1, "process.Spawner expected"))
+    found.ok_or_else(|| cx.wrong_type(1, "process.Spawner"))
 }
 
 /// A spawner that starts children as `process.spawn` would.

@@ -7,7 +7,8 @@ use std::sync::Arc;
 use crate::core::registry::{self, Changeset, Entry, EntryId, Operation, Version};
 use crate::core::vm::Answer;
 use crate::infra::error::Error;
-use crate::runtime::engine::raw::{State, Tagged, Type};
+use crate::infra::transcoder::heap_of;
+use crate::runtime::engine::raw::{Charge, State, Tagged, Type};
 use crate::runtime::engine::vm::VmData;
 use crate::runtime::engine::{Cx, Raise, Ret, host, register_type, tags};
 use crate::runtime::modules::process::push_failure;
@@ -21,6 +22,8 @@ const APPLY: &str = "apply changes";
 #[derive(Default)]
 pub(super) struct ChangesObject {
     operations: Vec<Operation>,
+    /// For what the operations hold.
+    charge: Charge,
 }
 
 impl Tagged for ChangesObject {
@@ -45,7 +48,7 @@ pub(super) fn register_types(l: State) {
 /// Works with the operations of the changes a method is called on.
 fn with<T>(cx: &Cx, f: impl FnOnce(&mut Vec<Operation>) -> T) -> Result<T, Raise> {
     let result = cx.l.with::<ChangesObject, _>(1, |this| f(&mut this.operations));
-    result.ok_or_else(|| cx.bad_argument(1, "registry.Changes expected"))
+    result.ok_or_else(|| cx.wrong_type(1, "registry.Changes"))
 }
 
 fn write(cx: &mut Cx, operation: fn(Arc<Entry>) -> Operation) -> Ret {
@@ -67,7 +70,16 @@ fn delete(cx: &mut Cx) -> Ret {
 
 /// Returns the same changes with one operation more.
 fn add(cx: &mut Cx, operation: Operation) -> Ret {
+    let entry = match &operation {
+        Operation::Create(entry) | Operation::Update(entry) => {
+            size_of::<Entry>() + heap_of(&entry.meta) + entry.data.heap()
+        }
+        Operation::Delete(_) => 0,
+    };
+    let held = size_of::<Operation>() + entry;
+    cx.l.pace(held);
     with(cx, |operations| operations.push(operation))?;
+    cx.l.with::<ChangesObject, _>(1, |this| this.charge.add(held));
     cx.l.push_value(1);
     cx.values(1)
 }

@@ -151,7 +151,7 @@ fn query(cx: &mut Cx, n: c_int) -> Result<Query, Raise> {
 /// The snapshot a method is called on.
 fn this(cx: &Cx) -> Result<Arc<Snapshot>, Raise> {
     let found = cx.l.with::<SnapshotObject, _>(1, |this| this.snapshot.clone());
-    found.ok_or_else(|| cx.bad_argument(1, "registry.Snapshot expected"))
+    found.ok_or_else(|| cx.wrong_type(1, "registry.Snapshot"))
 }
 
 fn snapshot_entries(cx: &mut Cx) -> Ret {

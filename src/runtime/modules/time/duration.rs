@@ -60,7 +60,7 @@ pub(super) fn argument(cx: &Cx, n: c_int) -> Result<i64, Error> {
 pub(super) fn object(cx: &Cx, n: c_int) -> Result<i64, Raise> {
     match cx.l.get::<DurationObject>(n) {
         Some(DurationObject(nanos)) => Ok(nanos),
-        None => Err(cx.bad_argument(n, "duration expected")),
+        None => Err(cx.wrong_type(n, "duration")),
     }
 }
 

@@ -106,7 +106,7 @@ fn integer(cx: &Cx, n: c_int) -> Result<i64, Raise> {
 /// Looks at the Time at `n`. `read` runs no Lua code.
 fn with<R>(cx: &Cx, n: c_int, read: impl FnOnce(&Time) -> R) -> Result<R, Raise> {
     let found = cx.l.with::<TimeObject, _>(n, |object| read(&object.0));
-    found.ok_or_else(|| cx.bad_argument(n, "time expected"))
+    found.ok_or_else(|| cx.wrong_type(n, "time"))
 }
 
 /// The Time at `n`.

@@ -27,7 +27,7 @@ pub(super) fn push(l: State, location: Location) {
 
 pub(super) fn argument(cx: &Cx, n: c_int) -> Result<Location, Raise> {
     let found = cx.l.with::<LocationObject, _>(n, |object| object.0.clone());
-    found.ok_or_else(|| cx.bad_argument(n, "location expected"))
+    found.ok_or_else(|| cx.wrong_type(n, "location"))
 }
 
 /// Argument `n`, or the local zone if the call ends before it: an explicit nil is no location.

@@ -131,12 +131,12 @@ fn positive(cx: &Cx, n: c_int, function: &str) -> Result<Nanos, Error> {
 
 fn timer_of(cx: &Cx) -> Result<u32, Raise> {
     let id = cx.l.with::<TimerObject, _>(1, |timer| timer.0.id);
-    id.ok_or_else(|| cx.bad_argument(1, "timer expected"))
+    id.ok_or_else(|| cx.wrong_type(1, "timer"))
 }
 
 fn ticker_of(cx: &Cx) -> Result<u32, Raise> {
     let id = cx.l.with::<TickerObject, _>(1, |ticker| ticker.0.id);
-    id.ok_or_else(|| cx.bad_argument(1, "ticker expected"))
+    id.ok_or_else(|| cx.wrong_type(1, "ticker"))
 }
 
 fn timer_channel(cx: &mut Cx) -> Ret {

@@ -76,7 +76,7 @@ fn string(l: State, index: c_int) -> String {
 
 fn this<R>(cx: &Cx, look: impl FnOnce(&mut Binding) -> R) -> Result<R, Raise> {
     let result = cx.l.with::<Binding, _>(1, look);
-    result.ok_or_else(|| cx.bad_argument(1, "tty.Binding expected"))
+    result.ok_or_else(|| cx.wrong_type(1, "tty.Binding"))
 }
 
 /// Is the event a key that one of the patterns names?
@@ -118,7 +118,7 @@ fn matches(cx: &mut Cx) -> Ret {
 fn set_enabled(cx: &mut Cx) -> Ret {
     let on = match cx.l.type_of(2) {
         Type::Boolean => cx.l.bool(2),
-        _ => return Err(cx.bad_argument(2, "boolean expected")),
+        _ => return Err(cx.wrong_type(2, "boolean")),
     };
     this(cx, |binding| binding.enabled = on)?;
     cx.l.push_value(1);

@@ -146,7 +146,7 @@ fn screen_size(cx: &mut Cx) -> Ret {
 
 fn mouse(cx: &mut Cx) -> Ret {
     if cx.l.type_of(1) != Type::Boolean {
-        return Err(cx.bad_argument(1, "boolean expected"));
+        return Err(cx.wrong_type(1, "boolean"));
     }
     let on = cx.l.bool(1);
     let terminal = terminal!(cx);

@@ -3,6 +3,7 @@
 use std::ffi::{CStr, c_int};
 
 use crate::infra::ansi::style::{Attribute, Color, Sides, Style, sides};
+use crate::infra::ansi::{LEN_MAX, TooLarge};
 use crate::runtime::engine::raw::{State, Tagged, Type};
 use crate::runtime::engine::{Cx, Raise, Ret, host, register_type as register, tags};
 
@@ -53,7 +54,7 @@ pub(super) fn style(cx: &mut Cx) -> Ret {
 
 fn this(cx: &Cx) -> Result<Style, Raise> {
     let style = cx.l.with::<StyleObject, _>(1, |this| this.0.clone());
-    style.ok_or_else(|| cx.bad_argument(1, "tty.Style expected"))
+    style.ok_or_else(|| cx.wrong_type(1, "tty.Style"))
 }
 
 /// Returns a copy of the style with a change.
@@ -69,7 +70,7 @@ fn flag(cx: &Cx, n: c_int) -> Result<bool, Raise> {
     match cx.l.type_of(n) {
         Type::None | Type::Nil => Ok(true),
         Type::Boolean => Ok(cx.l.bool(n)),
-        _ => Err(cx.bad_argument(n, "boolean expected")),
+        _ => Err(cx.wrong_type(n, "boolean")),
     }
 }
 
@@ -134,6 +135,9 @@ fn render(cx: &mut Cx) -> Ret {
             text.push(' ');
         }
         cx.push_text_of(n)?;
+        if text.len() + cx.l.raw_len(-1) > LEN_MAX {
+            return super::text::push(cx, Err(TooLarge));
+        }
         text.push_str(&String::from_utf8_lossy(cx.l.bytes(-1).unwrap_or_default()));
         cx.l.pop(1);
     }

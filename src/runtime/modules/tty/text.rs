@@ -67,6 +67,10 @@ type Join = fn(f64, &[String]) -> Result<String, TooLarge>;
 
 fn join(cx: &mut Cx, join: Join) -> Ret {
     let position = cx.number(1)?;
+    let l = cx.l;
+    if (2..=l.top()).map(|n| l.raw_len(n)).sum::<usize>() > LEN_MAX {
+        return push(cx, Err(TooLarge));
+    }
     let blocks = (2..=cx.l.top()).map(|n| cx.string(n)).collect::<Result<Vec<_>, Raise>>()?;
     push(cx, join(position, &blocks))
 }

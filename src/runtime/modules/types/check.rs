@@ -1,5 +1,6 @@
 //! Does a value have a type? Raw access only, so no Lua code runs.
 
+use std::cell::Cell;
 use std::ffi::c_int;
 use std::rc::Rc;
 
@@ -21,6 +22,13 @@ pub(super) struct Failure {
     problem: Problem,
 }
 
+impl Failure {
+    /// Is it about what a check may take, and not about the value?
+    fn is_limit(&self) -> bool {
+        matches!(self.problem, Problem::Depth | Problem::Size)
+    }
+}
+
 enum Step {
     Field(String),
     Index(String),
@@ -37,7 +45,12 @@ enum Problem {
     },
     Constraint(&'static str),
     Depth,
+    Size,
 }
+
+/// Steps of one check. A table that is in many others is looked at in each, so a small value may be
+/// as good as endless; a large one takes ten million for a second or so.
+const VISITS_MAX: usize = 10_000_000;
 
 /// What `type(v)` says.
 pub(super) fn type_name(l: State, index: c_int) -> &'static str {
@@ -51,7 +64,8 @@ pub(super) fn type_name(l: State, index: c_int) -> &'static str {
 pub(super) fn check(l: State, index: c_int, ty: &Type) -> Result<(), Box<Failure>> {
     let top = l.top();
     let index = l.abs(index);
-    let checked = Checker::new(l, &ty.scope, 0, 0).check(ty.id, index);
+    let visits = Cell::new(0);
+    let checked = Checker::new(l, &ty.scope, 0, 0, &visits).check(ty.id, index);
     l.set_top(top);
     checked
 }
@@ -64,16 +78,24 @@ struct Checker<'a> {
     depth: usize,
     /// Names and unions one inside another, without a step into the value.
     turns: usize,
+    /// Steps made so far, in all scopes.
+    visits: &'a Cell<usize>,
 }
 
 impl<'a> Checker<'a> {
     /// Pushes the names of fields.
-    fn new(l: State, scope: &'a Rc<Scope>, depth: usize, turns: usize) -> Self {
+    fn new(
+        l: State,
+        scope: &'a Rc<Scope>,
+        depth: usize,
+        turns: usize,
+        visits: &'a Cell<usize>,
+    ) -> Self {
         match &scope.types.keys {
             Some(keys) => keys.push(l),
             None => l.push_nil(),
         }
-        Self { l, scope, keys: l.top(), depth, turns }
+        Self { l, scope, keys: l.top(), depth, turns, visits }
     }
 
     fn wrong(&self, id: Id, index: c_int) -> Result<(), Box<Failure>> {
@@ -136,6 +158,10 @@ impl<'a> Checker<'a> {
         let scope = self.scope;
         let types = &scope.types;
         let is = |ty: Lua| l.type_of(index) == ty;
+        self.visits.set(self.visits.get() + 1);
+        if self.visits.get() > VISITS_MAX {
+            return self.fail(Problem::Size);
+        }
         match &types.nodes[id as usize] {
             Node::Any | Node::Unknown => Ok(()),
             Node::Never => self.wrong(id, index),
@@ -168,7 +194,7 @@ impl<'a> Checker<'a> {
                 for part in parts {
                     match self.turn(*part, index) {
                         Ok(()) => return Ok(()),
-                        Err(failure) if matches!(failure.problem, Problem::Depth) => {
+                        Err(failure) if failure.is_limit() => {
                             nearest = Some(failure);
                         }
                         Err(_) => {}
@@ -238,7 +264,7 @@ impl<'a> Checker<'a> {
                     }
                     let top = l.top();
                     let turns = self.turns + 1;
-                    let mut inner = Checker::new(l, &import.scope, self.depth, turns);
+                    let mut inner = Checker::new(l, &import.scope, self.depth, turns, self.visits);
                     let checked = inner.check(import.id, index);
                     l.set_top(top);
                     checked
@@ -422,6 +448,7 @@ impl Failure {
                 }
                 .to_owned()
             }
+            Problem::Size => format!("larger than {VISITS_MAX} values"),
             Problem::Depth => format!("nested more than {DEPTH_MAX} levels deep"),
         };
         let message = if path.is_empty() { problem } else { format!("{path}: {problem}") };

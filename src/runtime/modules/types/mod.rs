@@ -74,7 +74,8 @@ pub fn register_types(l: State) {
 /// Adds what translated programs call to the table on top of the stack, and `type`, which knows type
 /// values.
 pub fn fill(l: State) {
-    // Declarations read so far, by their text: as many as there are versions of sources.
+    // Declarations read so far, by their text: as many as there are versions of sources. How many,
+    // at 1. No program can get at the table.
     l.new_table(0, 0);
     l.push_closure(host(declare), c"__wippy_types", 1);
     l.set_field(-2, crate::lang::translate::TYPES);
@@ -95,11 +96,16 @@ fn type_of(l: State) -> Option<c_int> {
 
 // -- making ------------------------------------------------------------------------------------
 
+/// Declarations that a VM remembers: a program may ask for any.
+const TEXTS_MAX: f64 = 10_000.0;
+
 /// `__wippy_types(declarations, n)`.
 fn declare(cx: &mut Cx) -> Ret {
     let l = cx.l;
+    let n_used = cx.number(2)? as usize;
     l.push_value(1);
-    if l.raw_get(State::upvalue(1)) == LuaType::Table {
+    // Programs can call this too, with fewer types than a source of another process asks for.
+    if l.raw_get(State::upvalue(1)) == LuaType::Table && l.raw_len(-1) >= n_used {
         return cx.values(1);
     }
     let mut types = read::read(&cx.string(1)?).map_err(Raise::Message)?;
@@ -110,15 +116,22 @@ fn declare(cx: &mut Cx) -> Ret {
     }
     types.keys = Some(l.anchor());
     let imports = types.imports.iter().map(|_| None).collect();
-    let n_used = cx.number(2)? as usize;
-    push_all(l, Rc::new(Scope { types: Rc::new(types), imports }), n_used);
-    l.push_value(1);
-    l.push_value(-2);
-    l.raw_set(State::upvalue(1));
+    let n = n_used.min(types.declared.len());
+    push_all(l, Rc::new(Scope { types: Rc::new(types), imports }), n);
+    l.raw_get_index(State::upvalue(1), 1);
+    let known = l.number(-1).unwrap_or_default();
+    l.pop(1);
+    if known < TEXTS_MAX {
+        l.push_value(1);
+        l.push_value(-2);
+        l.raw_set(State::upvalue(1));
+        l.push_number(known + 1.0);
+        l.raw_set_index(State::upvalue(1), 1);
+    }
     cx.values(1)
 }
 
-/// Pushes the list of the first types.
+/// Pushes the list of the first types. Processes share it: nobody may put another type in it.
 fn push_all(l: State, scope: Rc<Scope>, n: usize) {
     l.new_table(n, 1);
     for at in 0..n {
@@ -126,6 +139,7 @@ fn push_all(l: State, scope: Rc<Scope>, n: usize) {
         l.push_userdata(TypeValue(Type { scope: scope.clone(), id }));
         l.raw_set_index(-2, at + 1);
     }
+    l.set_read_only(-1, true);
 }
 
 /// `__wippy_bind(types, n, name, module, ...)`: the type with those of the modules in it. Once for
@@ -133,11 +147,14 @@ fn push_all(l: State, scope: Rc<Scope>, n: usize) {
 fn bind(cx: &mut Cx) -> Ret {
     let l = cx.l;
     cx.table(1)?;
+    if !l.is_read_only(1) {
+        return Err(cx.bad_argument(1, "types expected"));
+    }
     let n = cx.number(2)? as usize;
     let top = l.top();
     l.raw_get_index(1, 1);
     let Some(scope) = l.with::<TypeValue, _>(-1, |ty| ty.0.scope.clone()) else {
-        return Err(cx.bad_argument(1, "types expected"));
+        return Err(cx.wrong_type(1, "types"));
     };
     let mut imports = Vec::with_capacity(scope.types.imports.len());
     let mut key = Vec::with_capacity(imports.capacity() * 12);
@@ -162,7 +179,9 @@ fn bind(cx: &mut Cx) -> Ret {
         push_all(l, Rc::new(Scope { types, imports: imports.into() }), l.raw_len(1));
         l.push_bytes(&key);
         l.push_value(-2);
+        l.set_read_only(1, false);
         l.raw_set(1);
+        l.set_read_only(1, true);
     }
     l.raw_get_index(-1, n);
     cx.values(1)
@@ -172,7 +191,7 @@ fn bind(cx: &mut Cx) -> Ret {
 
 fn of(cx: &Cx, index: c_int) -> Result<Type, Raise> {
     let found = cx.l.with::<TypeValue, _>(index, |ty| ty.0.clone());
-    found.ok_or_else(|| cx.bad_argument(index.max(1), "type expected"))
+    found.ok_or_else(|| cx.wrong_type(index.max(1), "type"))
 }
 
 /// `T:method(...)`.
