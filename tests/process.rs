@@ -4,8 +4,8 @@
 //! processes in one VM where the placement allows it, and with a VM for each process, so that what
 //! crosses between VMs is held to the same rules.
 
-use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::{Arc, Mutex, mpsc};
 use std::time::Duration;
 
 use wippy::app::node::{Node, Options};
@@ -14,7 +14,9 @@ use wippy::core::relay::Exit;
 use wippy::core::scheduler::Options as SchedulerOptions;
 use wippy::infra::error::{Error, Kind};
 use wippy::infra::transcoder::Value;
+use wippy::infra::transcoder::wire::Wire;
 use wippy::system::host::{Host, HostKind};
+use wippy::system::kernel::RootSpawn;
 use wippy::system::lifecycle::{Handler, Started};
 
 /// A safety net, not a measure.
@@ -661,6 +663,73 @@ fn a_process_over_its_memory_limit_ends_alone() {
     assert_eq!(refused.expect_err("too much").message(), "memory limit exceeded");
     node.send(neighbour.0, "end", &[]).expect("lives");
     assert_eq!(neighbour.1.wait(LONG), Ok(Value::from("alive")));
+}
+
+/// Holds the worker while it starts `app:gate`.
+struct Gate {
+    entered: mpsc::Sender<()>,
+    go_on: Mutex<mpsc::Receiver<()>>,
+}
+
+impl Handler for Gate {
+    fn on_start(&self, process: &Started<'_>) -> Result<(), Error> {
+        if process.source.name() == "gate" {
+            self.entered.send(()).expect("the test listens");
+            let _ = self.go_on.lock().expect("one worker").recv_timeout(LONG);
+        }
+        Ok(())
+    }
+
+    fn on_complete(&self, _: &Started<'_>, _: &Exit) {}
+}
+
+/// A host gets a memory limit while a process is on its way to a VM that others share: they are not to
+/// have it.
+#[test]
+fn a_limit_that_comes_late_is_nobody_elses() {
+    let scheduler = SchedulerOptions { workers: 1, pin: false, ..SchedulerOptions::default() };
+    let node = Node::start(Options { scheduler, ..Options::default() }).expect("starts");
+    let host = node.add_host("app:host", HostKind::Processes, false).expect("new");
+    let holder = "return {main = function()
+        process.inbox():receive()
+        return #string.rep('x', 30000000)
+    end}";
+    let waits = "return {main = function() process.inbox():receive() end}";
+    for (name, source) in [("app:holder", holder), ("app:gate", waits), ("app:late", waits)] {
+        node.define(name, source).expect("compiles");
+    }
+    // Enough for all VMs that are shared.
+    let holders: Vec<_> =
+        (0..8).map(|_| node.spawn("app:holder", "app:host", &[]).expect("starts")).collect();
+    let (entered, is_entered) = mpsc::channel();
+    let (open, go_on) = mpsc::channel();
+    node.kernel.lifecycle.register("gate", Arc::new(Gate { entered, go_on: Mutex::new(go_on) }));
+    let (told, started) = mpsc::channel();
+    let spawn = |source: &str| {
+        let told = told.clone();
+        let spawn = RootSpawn {
+            source: source.into(),
+            host: "app:host".into(),
+            args: Wire::new(),
+            frame: None,
+            terminal: None,
+            on_end: None,
+        };
+        node.kernel.spawn(spawn, Box::new(move |pid| told.send(pid).expect("the test listens")));
+    };
+    spawn("app:gate");
+    is_entered.recv_timeout(LONG).expect("the worker is held");
+    // Its VM is chosen now.
+    spawn("app:late");
+    host.configure(false, Some(1 << 20));
+    open.send(()).expect("the worker waits");
+    for _ in 0..2 {
+        assert!(started.recv_timeout(LONG).expect("answered").is_ok());
+    }
+    for (pid, ended) in holders {
+        node.send(pid, "go", &[]).expect("lives");
+        assert_eq!(ended.wait(LONG), Ok(Value::Int(30_000_000)));
+    }
 }
 
 #[test]

@@ -46,7 +46,13 @@ const OWNERS: &[(&str, &[&str])] = &[
     ),
     (
         "rustix",
-        &["src/core/reactor", "src/infra/clock.rs", "src/infra/logger", "src/services/terminal"],
+        &[
+            "src/core/reactor",
+            "src/infra/clock.rs",
+            "src/infra/logger",
+            "src/infra/machine.rs",
+            "src/services/terminal",
+        ],
     ),
     ("saphyr_parser", &["src/app/project"]),
     ("serde", &["src/app", "src/infra/transcoder", "src/runtime/modules/json"]),

@@ -12,14 +12,15 @@
 //! | topology | supervisor | `Topology` |
 //! | lifecycle | topology | `Lifecycle`, with the events of processes |
 //! | factory | lifecycle | `Factory` |
+//! | functions | factory | `Functions` |
 //! | security | registry | `Security`; kind `security.policy` |
-//! | engine | factory, security | `Kernel`, `VmPool`; kinds `process.lua`, `function.lua`, `library.lua`, `pg.scope` |
+//! | engine | functions, security | `Kernel`, `VmPool`; kinds `process.lua`, `function.lua`, `library.lua`, `pg.scope` |
 //! | hosts | engine | kinds `process.host`, `terminal.host` |
 //! | services | hosts | kind `process.service` |
 
 use std::sync::{Arc, OnceLock, Weak};
 
-use crate::app::infrastructure::{CONFIG, Infrastructure, LOGGER, MAILBOX, RELAY, TABLE};
+use crate::app::infrastructure::{CONFIG, Infrastructure, LOGGER, MAILBOX, TABLE};
 use crate::app::registry_settings;
 use crate::core::blocking::Pool;
 use crate::core::dispatcher::Dispatcher;
@@ -34,7 +35,7 @@ use crate::infra::config::Config;
 use crate::infra::error::{Error, Result};
 use crate::infra::event_bus::{Event, EventBus};
 use crate::infra::logger::{Level, Logger};
-use crate::infra::transcoder::{Map, Value};
+use crate::infra::transcoder::{Map, Transcoder, Value};
 use crate::runtime::kinds;
 use crate::runtime::pool::VmPool;
 use crate::services::events;
@@ -45,6 +46,7 @@ use crate::services::security::PolicyListener;
 use crate::services::terminal;
 use crate::system::factory::Factory;
 use crate::system::finder::Finder;
+use crate::system::functions::Functions;
 use crate::system::host::Hosts;
 use crate::system::kernel::Kernel;
 use crate::system::lifecycle::{Handler, Lifecycle, Started};
@@ -53,6 +55,7 @@ use crate::system::security::Security;
 use crate::system::spawn::Spawner;
 use crate::system::supervisor::{self, Supervisor};
 use crate::system::topology::Topology;
+use crate::system::tuning::Tuning;
 
 pub const PIDGEN: Key<PidGen> = Key::new("pidgen");
 pub const REGISTRY: Key<Registry> = Key::new("registry");
@@ -77,6 +80,7 @@ pub fn all(infrastructure: &Infrastructure) -> Vec<Box<dyn Component>> {
         Box::new(TopologyComponent),
         Box::new(LifecycleComponent),
         Box::new(FactoryComponent),
+        Box::new(FunctionsComponent),
         Box::new(SecurityComponent),
         Box::new(EngineComponent {
             scheduler,
@@ -322,7 +326,18 @@ impl Handler for ProcessEvents {
 struct FactoryComponent;
 
 component!(FactoryComponent, "factory", ["lifecycle"], |_, context| {
-    context.attach(&FACTORY, Arc::new(Factory::default()));
+    let factory = Arc::new(Factory::default());
+    factory.serve(&*need(context, &EventBus::KEY)?)?;
+    context.attach(&FACTORY, factory);
+    Ok(())
+});
+
+struct FunctionsComponent;
+
+component!(FunctionsComponent, "functions", ["factory"], |_, context| {
+    let functions = Arc::new(Functions::default());
+    functions.serve(&*need(context, &EventBus::KEY)?)?;
+    context.attach(&Functions::KEY, functions);
     Ok(())
 });
 
@@ -331,8 +346,10 @@ struct SecurityComponent;
 component!(SecurityComponent, "security", ["registry"], |_, context| {
     let strict = need(context, &CONFIG)?.get_bool("security.strict_mode").unwrap_or(false);
     let security = Arc::new(Security::new(strict));
-    let listener = Arc::new(PolicyListener { security: security.clone() });
-    need(context, &REGISTRY)?.register_listener("security.policy", listener);
+    let registry = need(context, &REGISTRY)?;
+    let listener =
+        PolicyListener { security: security.clone(), registry: Arc::downgrade(&registry) };
+    registry.register_listener("security.policy", Arc::new(listener));
     context.attach(&Security::KEY, security);
     Ok(())
 });
@@ -343,7 +360,7 @@ struct EngineComponent {
     changes: Arc<Pool>,
 }
 
-component!(EngineComponent, "engine", ["factory", "security"], |this, context| {
+component!(EngineComponent, "engine", ["functions", "security"], |this, context| {
     let kernel = Arc::new(Kernel {
         pids: (*need(context, &PIDGEN)?).clone(),
         scheduler: this.scheduler.clone(),
@@ -351,13 +368,16 @@ component!(EngineComponent, "engine", ["factory", "security"], |this, context| {
         topology: need(context, &TOPOLOGY)?,
         hosts: Arc::new(Hosts::default()),
         factory: need(context, &FACTORY)?,
-        functions: Arc::default(),
+        functions: need(context, &Functions::KEY)?,
         lifecycle: need(context, &LIFECYCLE)?,
         security: need(context, &Security::KEY)?,
         groups: Arc::default(),
         outdated: Arc::default(),
+        bus: (*need(context, &EventBus::KEY)?).clone(),
         dispatcher: need(context, &Dispatcher::KEY)?,
         logger: (*need(context, &LOGGER)?).clone(),
+        tuning: Tuning::default(),
+        transcoder: need(context, &Transcoder::KEY)?,
         registry: Arc::downgrade(&need(context, &REGISTRY)?),
         blocking: this.blocking.clone(),
         changes: this.changes.clone(),
@@ -366,8 +386,8 @@ component!(EngineComponent, "engine", ["factory", "security"], |this, context| {
     });
     let pool = open_pool(&kernel);
     let registry = need(context, &REGISTRY)?;
-    let scopes = kernel.groups.clone();
-    registry.register_listener("pg.scope", Arc::new(GroupScopeListener { scopes }));
+    let listener = GroupScopeListener { kernel: kernel.clone() };
+    registry.register_listener("pg.scope", Arc::new(listener));
     let strict = is_type_checked(&*need(context, &CONFIG)?);
     kinds::register(&registry, &kernel, strict);
     context.attach(&Kernel::KEY, kernel);
@@ -396,7 +416,6 @@ struct HostsComponent;
 component!(HostsComponent, "hosts", ["engine"], |_, context| {
     let listener = Arc::new(HostListener {
         kernel: need(context, &Kernel::KEY)?,
-        relay: need(context, &RELAY)?,
         roster: need(context, &Roster::KEY)?,
     });
     let registry = need(context, &REGISTRY)?;

@@ -5,10 +5,11 @@ use std::time::Duration;
 
 use crate::core::blocking::Pool;
 use crate::core::expansion::Expansion;
-use crate::core::pid::NodeId;
+use crate::core::pid::{HostId, NodeId};
 use crate::core::process::ProcessTable;
+use crate::core::relay::node::Host;
 use crate::core::relay::router::NoRoute;
-use crate::core::relay::{self, Mailbox, Peers, Router};
+use crate::core::relay::{self, Mailbox, Peers, Router, Sinks, arrivals};
 use crate::core::scheduler::{Options as SchedulerOptions, Scheduler};
 use crate::infra::app_context::{AppContext, Key};
 use crate::infra::clock::Clock;
@@ -16,6 +17,7 @@ use crate::infra::config::Config;
 use crate::infra::error::{Error, Result};
 use crate::infra::event_bus::EventBus;
 use crate::infra::logger::Logger;
+use crate::infra::transcoder::Transcoder;
 
 /// Packages one lane of the mailbox may hold, unless configured.
 pub const LANE_MAX: usize = 1024;
@@ -53,7 +55,7 @@ const BLOCKING_THREADS: usize = 4;
 /// How long the end waits for such work, which nobody wants any more.
 const BLOCKING_PATIENCE: Duration = Duration::from_secs(1);
 
-/// Settings, event bus, logger, scheduler, relay and threads for work that blocks, attached to a
+/// Settings, event bus, transcoder, logger, scheduler, relay and threads for work that blocks, attached to a
 /// context of their own.
 pub struct Infrastructure {
     pub context: AppContext,
@@ -92,10 +94,14 @@ impl Infrastructure {
         let relay = Arc::new(relay::Node::new(node, table.clone(), handle.clone()));
         let peers = Peers::new(node);
         let router = Router::new(relay.clone(), Box::new(peers.clone()), Box::new(NoRoute));
-        let mailbox = Arc::new(Mailbox::new(router, handle.workers(), options.lane_max));
+        let mailbox = Mailbox::new(router, handle.workers(), options.lane_max);
+        arrivals::serve(&bus, &relay, &peers).map_err(failed)?;
+        // Addresses of parts of the runtime, for who has some.
+        relay.attach_host(HostId::intern("node:control"), Host::Sinks(Sinks::default()))?;
         context.attach(&CONFIG, options.config);
         context.attach(&EventBus::KEY, Arc::new(bus.clone()));
         context.attach(&LOGGER, Arc::new(options.logger.clone()));
+        context.attach(&Transcoder::KEY, Arc::new(Transcoder::new()));
         context.attach(&TABLE, table);
         context.attach(&RELAY, relay.clone());
         context.attach(&MAILBOX, mailbox);

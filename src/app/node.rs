@@ -14,7 +14,7 @@ use crate::core::registry::{EntryId, Registry, Settings};
 use crate::core::relay::node::Host as RelayHost;
 use crate::infra::error::Result;
 use crate::infra::event_bus::EventBus;
-use crate::infra::transcoder::Value;
+use crate::infra::transcoder::{Transcoder, Value};
 use crate::runtime::engine::chunk::Definition;
 use crate::runtime::kinds;
 use crate::runtime::modules;
@@ -23,11 +23,13 @@ use crate::services::groups::GroupScopeListener;
 use crate::services::security::PolicyListener;
 use crate::services::{events, terminal};
 use crate::system::factory::Factory;
+use crate::system::functions::Functions;
 use crate::system::host::{Host, HostKind, Hosts};
 use crate::system::kernel::Kernel;
 use crate::system::lifecycle::Lifecycle;
 use crate::system::security::Security;
 use crate::system::topology::Topology;
+use crate::system::tuning::Tuning;
 
 pub use crate::app::infrastructure::Options;
 use crate::app::outside;
@@ -58,20 +60,26 @@ impl Node {
             expansion: infrastructure.expansion.clone(),
             ..Settings::default()
         }));
+        let (factory, functions) = (Arc::<Factory>::default(), Arc::<Functions>::default());
+        factory.serve(&infrastructure.bus)?;
+        functions.serve(&infrastructure.bus)?;
         let kernel = Arc::new(Kernel {
             pids: PidGen::new(&infrastructure.node_name),
             mailbox: context.get(&MAILBOX).expect(attached),
             scheduler: infrastructure.scheduler.handle().clone(),
             topology: Arc::new(Topology::new(table)),
             hosts: Arc::new(Hosts::default()),
-            factory: Arc::new(Factory::default()),
-            functions: Arc::default(),
+            factory: factory.clone(),
+            functions: functions.clone(),
             lifecycle: Arc::new(Lifecycle::default()),
             security: Arc::new(Security::new(strict)),
             groups: Arc::default(),
             outdated: Arc::default(),
+            bus: infrastructure.bus.clone(),
             dispatcher,
             logger: infrastructure.logger.clone(),
+            tuning: Tuning::default(),
+            transcoder: context.get(&Transcoder::KEY).expect(attached),
             registry: Arc::downgrade(&registry),
             blocking: infrastructure.blocking.clone(),
             changes: infrastructure.changes.clone(),
@@ -79,9 +87,10 @@ impl Node {
             control: OnceLock::new(),
         });
         let pool = open_pool(&kernel);
-        let listener = GroupScopeListener { scopes: kernel.groups.clone() };
+        let listener = GroupScopeListener { kernel: kernel.clone() };
         registry.register_listener("pg.scope", Arc::new(listener));
-        let listener = PolicyListener { security: kernel.security.clone() };
+        let (security, own) = (kernel.security.clone(), kernel.registry.clone());
+        let listener = PolicyListener { security, registry: own };
         registry.register_listener("security.policy", Arc::new(listener));
         kinds::register(&registry, &kernel, false);
         Ok(Node { kernel, pool, registry, infrastructure })

@@ -31,7 +31,13 @@ pub enum Event {
     },
     /// Start a process here.
     Start(Box<Start>),
+    /// Somebody wants to look at what only the VM knows.
+    Visit(Visit),
 }
+
+/// Called with the data of a VM, by the worker that runs it: must not block. The runtime layer knows the
+/// type behind it.
+pub type Visit = Box<dyn FnOnce(&mut dyn std::any::Any) + Send>;
 
 /// What a command completes with. The Lua layer knows which kind each command gives.
 pub enum Answer {

@@ -39,6 +39,12 @@ pub fn target() -> u64 {
     TARGET.load(Ordering::Relaxed)
 }
 
+/// Resident bytes of the program, and of its address space. None: the system does not tell.
+pub fn usage() -> Option<(u64, u64)> {
+    let stats = memory_stats::memory_stats()?;
+    Some((stats.physical_mem as u64, stats.virtual_mem as u64))
+}
+
 /// Was the program above its target when [`look`] was called last?
 #[inline]
 pub fn is_short() -> bool {
@@ -55,7 +61,7 @@ pub fn look() {
         return;
     }
     // A system that does not tell is taken to have enough.
-    let used = memory_stats::memory_stats().map_or(0, |stats| stats.physical_mem as u64);
+    let used = usage().map_or(0, |(resident, _)| resident);
     SHORT.store(used > target - if is_short() { target / 16 } else { 0 }, Ordering::Relaxed);
 }
 

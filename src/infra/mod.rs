@@ -11,6 +11,7 @@ pub mod event_bus;
 pub mod gotime;
 pub mod json_schema;
 pub mod logger;
+pub mod machine;
 pub mod memory;
 pub mod nearest;
 pub mod size;

@@ -9,6 +9,8 @@ use crate::core::registry::decode::Fields;
 use crate::core::registry::listener::Listener;
 use crate::core::registry::{Entry, EntryId, Registry};
 use crate::infra::error::{Error, Result};
+use crate::infra::event_bus::Part;
+use crate::infra::event_bus::request::{self, FACTORIES, FUNCTIONS, Request};
 use crate::infra::nearest::nearest;
 use crate::infra::transcoder::{Map, Value};
 use crate::runtime::engine::chunk::Definition;
@@ -16,29 +18,43 @@ use crate::runtime::libraries::{Import, Unit, Units};
 use crate::runtime::modules;
 use crate::runtime::outdated::Replaced;
 use crate::runtime::type_check::TypeChecked;
-use crate::system::functions::{self, Code, Function};
+use crate::system::factory::Made;
+use crate::system::functions::{self, CallSlot, Code, Function};
 use crate::system::kernel::Kernel;
 use crate::system::pools::Pool;
 
 /// Compiles Lua entries and makes them startable, callable or importable.
+///
+/// While a transaction goes on it compiles and links; processes and callers see the outcome when
+/// readers of the registry do, by requests to the factory and the functions.
 pub struct LuaListener {
     kernel: Arc<Kernel>,
+    staged: Arc<Mutex<Staged>>,
     units: Mutex<Units>,
     /// What can be started or called, without sources: published again when a library changes.
     programs: Mutex<BTreeMap<EntryId, Arc<Entry>>>,
-    /// Whom to tell of new code.
-    replaced: Arc<Replaced>,
+}
+
+/// What the transaction under way asks for so far, in order.
+#[derive(Default)]
+struct Staged {
+    factories: Vec<Request>,
+    functions: Vec<Request>,
+    /// Places of instances to be made once their functions are known.
+    seats: Vec<CallSlot>,
+    /// Programs whose code is new, and which of their entries are.
+    replaced: Replaced,
+    /// It is put off already.
+    is_put_off: bool,
 }
 
 /// Has a registry give its Lua entries to the kernel.
 ///
 /// `strict`: entries with type errors are refused.
 pub fn register(registry: &Registry, kernel: &Arc<Kernel>, strict: bool) {
-    let (units, programs) = (Mutex::default(), Mutex::default());
-    let replaced = Arc::new(Replaced::new(kernel.clone()));
-    let inner = LuaListener { kernel: kernel.clone(), units, programs, replaced: replaced.clone() };
-    let listener = TypeChecked::new(inner, strict);
-    registry.register_observer("process.lua", replaced);
+    let (units, programs, staged) = Default::default();
+    let listener = LuaListener { kernel: kernel.clone(), staged, units, programs };
+    let listener = TypeChecked::new(listener, strict);
     for kind in ["process.lua", "function.lua", "library.lua"] {
         registry.register_listener(kind, listener.clone());
     }
@@ -51,28 +67,64 @@ impl LuaListener {
         match entry.kind.as_str() {
             "function.lua" => {
                 let pool = Pool::decode(entry)?;
-                self.insert(entry, Code::Function(definition), pool);
+                self.insert(entry, Code::Function(definition), pool)
             }
             "process.lua" => {
-                self.kernel.factory.register(&entry.id, definition);
-                let key = "default_host";
-                let host = options(entry).get(key).or_else(|| entry.meta.get(key)).cloned();
-                match host.as_ref().and_then(Value::as_str) {
-                    Some(host) => {
-                        let host = host.to_owned();
-                        self.insert(entry, Code::Process { host }, Pool::UNBOUNDED);
+                let made = Request::Register(entry.id.to_string(), Part::new(Made(definition)));
+                self.stage(|staged| staged.factories.push(made))?;
+                let before = self.programs.lock().get(&entry.id).cloned();
+                match default_host(entry) {
+                    Some(host) => self.insert(entry, Code::Process { host }, Pool::UNBOUNDED),
+                    None if before.is_some_and(|before| default_host(&before).is_some()) => {
+                        self.remove(&entry.id)
                     }
-                    None => self.kernel.functions.remove(&entry.id.to_string()),
+                    None => Ok(()),
                 }
             }
-            _ => {}
+            _ => Ok(()),
         }
-        Ok(())
     }
 
-    fn insert(&self, entry: &Entry, code: Code, pool: Pool) {
-        let function = Function::new(entry.id.to_string(), code, pool, options(entry));
-        functions::publish(&self.kernel, function);
+    fn insert(&self, entry: &Entry, code: Code, pool: Pool) -> Result<()> {
+        let function = Arc::new(Function::new(entry.id.to_string(), code, pool, options(entry)));
+        let seats = function.reserve();
+        let request = Request::Register(entry.id.to_string(), Part::new(function));
+        self.stage(|staged| {
+            staged.functions.push(request);
+            staged.seats.extend(seats);
+        })
+    }
+
+    fn remove(&self, id: &EntryId) -> Result<()> {
+        let request = Request::Delete(id.to_string());
+        self.stage(|staged| staged.functions.push(request))
+    }
+
+    /// All requests of a transaction are one effect: its thread waits once for the answers.
+    fn stage(&self, add: impl FnOnce(&mut Staged)) -> Result<()> {
+        let mut staged = self.staged.lock();
+        if !staged.is_put_off {
+            let (bus, logger) = (self.kernel.bus.clone(), self.kernel.logger.named("factory"));
+            let own = self.staged.clone();
+            // Not held: the effect waits in the registry.
+            let kernel = Arc::downgrade(&self.kernel);
+            self.kernel.put_off(Box::new(move || {
+                let staged = std::mem::take(&mut *own.lock());
+                let Staged { factories, functions, seats, replaced, .. } = staged;
+                for (topic, requests) in [(FACTORIES, factories), (FUNCTIONS, functions)] {
+                    if let Err(error) = request::ask(&bus, topic, requests) {
+                        let error = error.to_string().into();
+                        logger.error("programs were not taken over", [("error", error)]);
+                    }
+                }
+                let Some(kernel) = kernel.upgrade() else { return };
+                functions::prepare(&kernel, seats);
+                replaced.tell(&kernel);
+            }))?;
+            staged.is_put_off = true;
+        }
+        add(&mut staged);
+        Ok(())
     }
 
     /// Links whoever uses this library anew.
@@ -83,7 +135,7 @@ impl LuaListener {
             let entry = self.programs.lock().get(&user).cloned();
             if let Some(entry) = entry {
                 self.publish(&entry, linked)?;
-                self.replaced.note(&entry.id, library);
+                self.stage(|staged| staged.replaced.note(&entry.id, library))?;
             }
         }
         Ok(())
@@ -102,7 +154,7 @@ impl Listener for LuaListener {
             return self.relink_users(&entry.id);
         }
         self.publish(entry, definition)?;
-        self.replaced.note(&entry.id, &entry.id);
+        self.stage(|staged| staged.replaced.note(&entry.id, &entry.id))?;
         let mut entry = entry.clone();
         if let Value::Map(fields) = &mut entry.data {
             fields.retain(|field, _| field != "source");
@@ -118,8 +170,20 @@ impl Listener for LuaListener {
     fn delete(&self, entry: &Entry) -> Result<()> {
         self.units.lock().remove(&entry.id);
         self.programs.lock().remove(&entry.id);
-        self.kernel.factory.delete(&entry.id);
-        self.kernel.functions.remove(&entry.id.to_string());
+        match entry.kind.as_str() {
+            "function.lua" => self.remove(&entry.id),
+            "process.lua" => {
+                let request = Request::Delete(entry.id.to_string());
+                self.stage(|staged| staged.factories.push(request))?;
+                default_host(entry).map_or(Ok(()), |_| self.remove(&entry.id))
+            }
+            _ => Ok(()),
+        }
+    }
+
+    /// What a transaction staged that ended by a panic is not wanted.
+    fn begin(&self) -> Result<()> {
+        *self.staged.lock() = Staged::default();
         Ok(())
     }
 
@@ -129,8 +193,16 @@ impl Listener for LuaListener {
     }
 
     fn discard(&self) {
+        *self.staged.lock() = Staged::default();
         self.units.lock().forget_incomplete();
     }
+}
+
+/// Where calls of a process run.
+fn default_host(entry: &Entry) -> Option<String> {
+    let key = "default_host";
+    let host = options(entry).get(key).or_else(|| entry.meta.get(key)).cloned();
+    host.as_ref().and_then(Value::as_str).map(str::to_owned)
 }
 
 /// `meta.options`: options of every call.

@@ -17,11 +17,12 @@ use std::sync::{Arc, Weak};
 
 use parking_lot::RwLock;
 
+use crate::core::scheduler::Handle;
 use crate::core::vm::{Event, Start, VmCell};
 use crate::infra::error::Result;
 use crate::runtime::engine::chunk::{Definition, Habit};
 use crate::runtime::engine::instances::Prepare;
-use crate::runtime::engine::vm::LuaVm;
+use crate::runtime::engine::vm::{LuaVm, VmData};
 use crate::system::functions::CallSlot;
 use crate::system::host::Seat;
 use crate::system::kernel::Kernel;
@@ -127,7 +128,7 @@ impl VmPool {
     pub fn place(&self, parent: Option<Parent<'_>>, isolated: bool) -> Result<Place> {
         if isolated {
             // In no list: it is freed with its process.
-            return self.open().map(Place::There);
+            return self.open(true).map(Place::There);
         }
         let next_turn = || self.turn.fetch_add(1, Ordering::Relaxed);
         let Some(parent) = parent else {
@@ -152,7 +153,7 @@ impl VmPool {
                 }
             }
         }
-        let vm = self.open()?;
+        let vm = self.open(false)?;
         self.vms.write().push(vm.clone());
         Ok(vm)
     }
@@ -176,13 +177,21 @@ impl VmPool {
         }
     }
 
-    /// Opens a VM.
-    fn open(&self) -> Result<Arc<VmCell>> {
+    /// Opens a VM, for one process or for many.
+    fn open(&self, alone: bool) -> Result<Arc<VmCell>> {
         let cell = VmCell::new(INCOMING_MAX);
         let (vm, interrupt) =
             LuaVm::create(self.kernel.clone(), self.this.clone(), Seat::of_vm(cell.number))?;
+        let vm = if alone { vm.for_one() } else { vm };
         cell.install(Box::new(vm), Box::new(interrupt));
         Ok(cell)
+    }
+
+    /// Has every VM that is open for sharing collect what its processes have left.
+    pub fn collect_soon(&self) {
+        for vm in &*self.vms.read() {
+            visit(&self.kernel.scheduler, vm, |data| data.main.collect());
+        }
     }
 
     /// How many VMs are open for sharing.
@@ -194,18 +203,9 @@ impl VmPool {
         self.vms.read().is_empty()
     }
 
-    /// Ends all VMs, with what lives in them. No worker runs any more.
-    ///
-    /// Not left to the last reference: processes in different VMs that wait for each other, and calls
-    /// that wait for a slot, hold one another's VM.
+    /// Lets go of all VMs: they end with the last event and queue entry that holds them.
     pub fn close(&self) {
-        self.kernel.functions.close();
-        for vm in std::mem::take(&mut *self.vms.write()) {
-            vm.close();
-        }
-        for control in self.kernel.table().drain() {
-            control.vm.close();
-        }
+        self.vms.write().clear();
     }
 
     /// Sends a start to the VM that will hold the process.
@@ -213,6 +213,21 @@ impl VmPool {
         vm.post(Event::Start(Box::new(Start { spec: Box::new(request), reply })));
         self.kernel.scheduler.notify(vm);
     }
+}
+
+/// Has `look` called with the data of a VM when a worker comes to it, which is soon, also while the VM
+/// is busy. It must not block.
+pub fn visit(
+    scheduler: &Handle,
+    vm: &Arc<VmCell>,
+    look: impl FnOnce(&mut VmData) + Send + 'static,
+) {
+    vm.post(Event::Visit(Box::new(move |data| {
+        if let Some(data) = data.downcast_mut::<VmData>() {
+            look(data);
+        }
+    })));
+    scheduler.notify(vm);
 }
 
 impl Spawner for VmPool {

@@ -8,33 +8,34 @@ use crate::core::registry::listener::Listener;
 use crate::infra::duration;
 use crate::infra::error::{Error, Result};
 use crate::infra::transcoder::Value;
-use crate::system::groups::{GroupScope, GroupScopes, Limits};
+use crate::system::groups::{GroupScope, Limits};
+use crate::system::kernel::Kernel;
 
 /// Takes the entries of the kind.
 pub struct GroupScopeListener {
-    pub scopes: Arc<GroupScopes>,
+    pub kernel: Arc<Kernel>,
 }
 
 impl Listener for GroupScopeListener {
     fn add(&self, entry: &Entry) -> Result<()> {
-        let limits = decode(entry)?;
-        self.scopes.insert(entry.id.to_string(), GroupScope::new(limits));
-        Ok(())
+        let (limits, id) = (decode(entry)?, entry.id.to_string());
+        let scopes = self.kernel.groups.clone();
+        self.kernel.put_off(Box::new(move || scopes.insert(id, GroupScope::new(limits))))
     }
 
     /// Groups and members stay.
     fn update(&self, _: &Entry, new: &Entry) -> Result<()> {
-        let limits = decode(new)?;
-        match self.scopes.get(&new.id.to_string()) {
+        let (limits, id) = (decode(new)?, new.id.to_string());
+        let scopes = self.kernel.groups.clone();
+        self.kernel.put_off(Box::new(move || match scopes.get(&id) {
             Some(scope) => scope.set_limits(limits),
-            None => self.scopes.insert(new.id.to_string(), GroupScope::new(limits)),
-        }
-        Ok(())
+            None => scopes.insert(id, GroupScope::new(limits)),
+        }))
     }
 
     fn delete(&self, entry: &Entry) -> Result<()> {
-        self.scopes.remove(&entry.id.to_string());
-        Ok(())
+        let (scopes, id) = (self.kernel.groups.clone(), entry.id.to_string());
+        self.kernel.put_off(Box::new(move || scopes.remove(&id)))
     }
 }
 

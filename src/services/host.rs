@@ -10,6 +10,8 @@ use crate::core::registry::listener::Listener;
 use crate::core::relay;
 use crate::infra::duration;
 use crate::infra::error::{Error, Kind, Result};
+use crate::infra::event_bus::request::{self, HOSTS, Request};
+use crate::infra::event_bus::{EventBus, Part};
 use crate::infra::size;
 use crate::infra::transcoder::Value;
 use crate::system::host::{Host, HostKind};
@@ -26,7 +28,6 @@ pub fn lifecycle(entry: &Entry) -> Result<LifecycleOptions> {
 /// Takes the entries of both kinds of hosts.
 pub struct HostListener {
     pub kernel: Arc<Kernel>,
-    pub relay: Arc<relay::Node>,
     pub roster: Arc<Roster>,
 }
 
@@ -36,14 +37,11 @@ impl Listener for HostListener {
         let options = lifecycle(entry)?;
         let host = Host::new(host_id(entry), kind(entry), settings.isolated);
         let host = Arc::new(host.with_memory_limit(settings.memory_limit));
-        let service = Arc::new(HostService {
-            host: host.clone(),
-            kernel: self.kernel.clone(),
-            relay: self.relay.clone(),
-        });
+        let kernel = self.kernel.clone();
+        let service = Arc::new(HostService { host: host.clone(), kernel });
         let hosts = self.kernel.hosts.clone();
         // Before it runs, so that a spawn says "not running" rather than "not found".
-        self.roster.put_off(&entry.id, Box::new(move || hosts.insert(host)))?;
+        self.kernel.put_off(Box::new(move || hosts.insert(host)))?;
         self.roster.enrol(entry.id.clone(), service, options)
     }
 
@@ -64,12 +62,12 @@ impl Listener for HostListener {
                 host.configure(after.isolated, after.memory_limit);
             }
         };
-        self.roster.put_off(&new.id, Box::new(configure))
+        self.kernel.put_off(Box::new(configure))
     }
 
     fn delete(&self, entry: &Entry) -> Result<()> {
         let (hosts, id) = (self.kernel.hosts.clone(), host_id(entry));
-        self.roster.put_off(&entry.id, Box::new(move || hosts.remove(id)))?;
+        self.kernel.put_off(Box::new(move || hosts.remove(id)))?;
         self.roster.withdraw(&entry.id)
     }
 }
@@ -128,23 +126,35 @@ fn decode(entry: &Entry) -> Result<Settings> {
 struct HostService {
     host: Arc<Host>,
     kernel: Arc<Kernel>,
-    relay: Arc<relay::Node>,
+}
+
+impl HostService {
+    /// Packages find it no more.
+    fn detach(bus: &EventBus, id: HostId, done: impl FnOnce(Result<()>) + Send + 'static) {
+        request::ask_then(bus, HOSTS, Request::Delete(id.as_str().to_owned()), done);
+    }
 }
 
 impl Service for HostService {
     fn start(&self, events: ServiceEvents) -> Result<()> {
-        self.relay.attach_host(self.host.id, relay::node::Host::Processes)?;
-        self.host.run();
-        events.started();
+        let (host, part) = (self.host.clone(), Part::new(relay::node::Host::Processes));
+        let request = Request::Register(host.id.as_str().to_owned(), part);
+        request::ask_then(&self.kernel.bus, HOSTS, request, move |outcome| match outcome {
+            Ok(()) => {
+                host.run();
+                events.started();
+            }
+            Err(error) => events.start_failed(error),
+        });
         Ok(())
     }
 
     /// No new processes; those that live are asked to end, and are waited for.
     fn stop(&self, events: ServiceEvents, _limit: Duration) {
-        let (relay, id) = (self.relay.clone(), self.host.id);
+        let (bus, id) = (self.kernel.bus.clone(), self.host.id);
         self.host.stop(Box::new(move || {
-            relay.detach_host(id);
-            events.stopped();
+            // Gone or not: nobody is left there.
+            HostService::detach(&bus, id, move |_| events.stopped());
         }));
         for pid in self.kernel.table().on_host(self.host.id) {
             // It may have ended meanwhile.
@@ -158,7 +168,7 @@ impl Service for HostService {
             let error = Error::new(Kind::Canceled, "context canceled").with_retryable(None);
             let _ = self.kernel.kill(Pid::NONE, pid, error);
         }
-        self.relay.detach_host(self.host.id);
+        HostService::detach(&self.kernel.bus, self.host.id, drop);
         self.host.stopped();
     }
 }

@@ -80,8 +80,7 @@ impl Listener for ProcessServiceListener {
         let (kernel, attempt) = (self.kernel.clone(), Mutex::default());
         let service = Arc::new(ProcessService { settings, identity, kernel, attempt });
         let (services, id, known) = (self.services.clone(), entry.id.clone(), service.clone());
-        self.roster
-            .put_off(&entry.id, Box::new(move || drop(services.lock().insert(id, known))))?;
+        self.kernel.put_off(Box::new(move || drop(services.lock().insert(id, known))))?;
         self.roster.enrol(entry.id.clone(), service, options)
     }
 
@@ -97,12 +96,12 @@ impl Listener for ProcessServiceListener {
                 *service.settings.lock() = settings;
             }
         };
-        self.roster.put_off(&new.id, Box::new(change))
+        self.kernel.put_off(Box::new(change))
     }
 
     fn delete(&self, entry: &Entry) -> Result<()> {
         let (services, id) = (self.services.clone(), entry.id.clone());
-        self.roster.put_off(&entry.id, Box::new(move || drop(services.lock().remove(&id))))?;
+        self.kernel.put_off(Box::new(move || drop(services.lock().remove(&id))))?;
         self.roster.withdraw(&entry.id)
     }
 }

@@ -1,7 +1,7 @@
 //! Factory: from an entry id to what a process of it is made from.
 //!
-//! Kinds register their entries here when the registry accepts them. What is made is known to the
-//! layer that registered it; here it is an opaque value.
+//! Kinds register their entries by events, see [`serve`](Factory::serve), when readers see them. What
+//! is made is known to the layer that registered it; here it is an opaque value.
 
 use std::any::Any;
 use std::sync::Arc;
@@ -12,10 +12,15 @@ use parking_lot::RwLock;
 
 use crate::core::registry::EntryId;
 use crate::infra::error::{Error, Result};
+use crate::infra::event_bus::EventBus;
+use crate::infra::event_bus::request::{self, FACTORIES, Request};
 use crate::infra::transcoder::Value;
 
 /// What a process is made from; cheap to share, never changed.
 pub type Blueprint = Arc<dyn Any + Send + Sync>;
+
+/// A blueprint on its way to the factory.
+pub struct Made(pub Blueprint);
 
 #[derive(Default)]
 pub struct Factory {
@@ -28,6 +33,24 @@ impl Factory {
     pub fn register(&self, id: &EntryId, blueprint: Blueprint) {
         self.by_id.write().insert(id.to_string().into(), blueprint);
         self.version.fetch_add(1, Ordering::Release);
+    }
+
+    /// Takes requests of topic [`FACTORIES`]; the thing that one brings is a [`Made`].
+    ///
+    /// # Errors
+    /// The bus is closed.
+    pub fn serve(self: &Arc<Factory>, bus: &EventBus) -> Result<()> {
+        let factory = self.clone();
+        request::serve(bus, FACTORIES, move |wanted| {
+            match wanted {
+                Request::Register(id, part) => {
+                    let Made(blueprint) = request::expect(FACTORIES, part)?;
+                    factory.register(&EntryId::parse(id), blueprint.clone());
+                }
+                Request::Delete(id) => factory.delete(&EntryId::parse(id)),
+            }
+            Ok(())
+        })
     }
 
     pub fn delete(&self, id: &EntryId) {

@@ -6,12 +6,14 @@ use crate::core::blocking::Pool;
 use crate::core::dispatcher::Dispatcher;
 use crate::core::pid::{Pid, PidGen};
 use crate::core::process::ProcessTable;
-use crate::core::registry::{EntryId, Registry};
+use crate::core::registry::{Effect, EntryId, Registry};
 use crate::core::relay::{Body, Mailbox, Package, Refused};
 use crate::core::scheduler::Handle;
 use crate::infra::app_context::Key;
 use crate::infra::error::{Error, Result};
+use crate::infra::event_bus::EventBus;
 use crate::infra::logger::Logger;
+use crate::infra::transcoder::Transcoder;
 use crate::infra::transcoder::wire::Wire;
 use crate::system::factory::Factory;
 use crate::system::frame::Frame;
@@ -24,6 +26,7 @@ use crate::system::security::Security;
 use crate::system::spawn::{OnEnd, SpawnReply, SpawnRequest, Spawner, TerminalPort};
 use crate::system::supervisor::Supervisor;
 use crate::system::topology::Topology;
+use crate::system::tuning::Tuning;
 
 pub struct Kernel {
     pub pids: PidGen,
@@ -38,9 +41,13 @@ pub struct Kernel {
     pub groups: Arc<GroupScopes>,
     /// Who hears of new code.
     pub outdated: Arc<Watches>,
+    /// Where hosts, and what processes are made from, come and go.
+    pub bus: EventBus,
     /// What coroutines wait for outside their VM.
     pub dispatcher: Arc<Dispatcher>,
     pub logger: Logger,
+    pub transcoder: Arc<Transcoder>,
+    pub tuning: Tuning,
     /// Not held: its listeners hold the kernel.
     pub registry: Weak<Registry>,
     /// For work of processes that blocks.
@@ -80,6 +87,17 @@ impl Kernel {
                 }
             },
             Err(error) => reply(Err(error)),
+        }
+    }
+
+    /// For listeners: see [`Registry::put_off`].
+    ///
+    /// # Errors
+    /// `INVALID` outside a transaction.
+    pub fn put_off(&self, effect: Effect) -> Result<()> {
+        match self.registry.upgrade() {
+            Some(registry) => registry.put_off(effect),
+            None => Err(Error::unavailable("the runtime is not started")),
         }
     }
 

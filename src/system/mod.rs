@@ -16,3 +16,4 @@ pub mod security;
 pub mod spawn;
 pub mod supervisor;
 pub mod topology;
+pub mod tuning;

@@ -115,6 +115,10 @@ pub fn run_in(
         "app:caller",
         "return {main = function(...) return funcs.call('fn:forever', ...) end}",
     )?;
+    node.define(
+        "app:waits",
+        "return {main = function(...) process.send((...) or process.pid(), 'x') process.inbox():receive() end}",
+    )?;
     node.define("app:test", source)?;
     let (sender, ended) = mpsc::channel();
     let spawn = RootSpawn {
@@ -194,6 +198,7 @@ programs! {
         watch;
     security: objects;
     string: bytes case find format gsub rep split;
+    system: cluster hosts machine memory;
     table: concat create extras insert sort;
     time: after arithmetic constants date fixed_zone format load_location now parse parse_duration
         parts sleep ticker timer unix;

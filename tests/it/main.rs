@@ -13,3 +13,5 @@ mod pools;
 mod programs;
 mod scripted;
 mod spawners;
+mod system;
+mod visible;

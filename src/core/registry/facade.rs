@@ -5,7 +5,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
 
-use parking_lot::RwLock;
+use parking_lot::{Mutex, RwLock};
 use rustc_hash::FxHashSet;
 
 use crate::core::expansion::Expansion;
@@ -22,7 +22,7 @@ use crate::core::registry::squash::squash;
 use crate::core::registry::state::State;
 use crate::core::registry::turn::Turn;
 use crate::core::registry::version::{Path, Version, VersionId, VersionTree};
-use crate::infra::error::{Error, Result};
+use crate::infra::error::{Error, Kind, Result};
 
 /// What a registry is made of.
 pub struct Settings {
@@ -30,7 +30,8 @@ pub struct Settings {
     pub history: Option<Arc<dyn History>>,
     pub publisher: Option<Arc<dyn Publisher>>,
     /// Asked what follows from a changeset. What it adds is applied with it and not kept in the
-    /// history: going back and booting compute it anew. None: nothing follows.
+    /// history, save where it replaces what somebody has changed: going back and booting compute it
+    /// anew. None: nothing follows.
     pub expansion: Option<Arc<dyn Expansion>>,
     /// Kinds stored without asking any listener.
     pub internal_kinds: Vec<String>,
@@ -61,10 +62,16 @@ pub struct Registry {
     listeners: RwLock<Arc<Listeners>>,
     event_wait_timeout: Duration,
     turn: Turn,
+    /// What listeners put off in the transaction under way; none is under way without it. Leaf lock.
+    effects: Mutex<Option<Vec<Effect>>>,
     /// Written by the thread that has the turn. Leaf lock, held for a copy or a swap.
     visible: RwLock<Visible>,
     n_transactions: AtomicU64,
 }
+
+/// Done once readers see the change that it belongs to, on the thread that changes the registry. May
+/// wait for the event bus, and for nothing else.
+pub type Effect = Box<dyn FnOnce() + Send>;
 
 /// What readers see.
 struct Visible {
@@ -89,6 +96,7 @@ impl Registry {
             listeners: RwLock::new(Arc::new(Listeners::new(settings.internal_kinds))),
             event_wait_timeout: settings.event_wait_timeout,
             turn: Turn::default(),
+            effects: Mutex::default(),
             visible: RwLock::new(visible),
             n_transactions: AtomicU64::new(0),
         }
@@ -104,6 +112,20 @@ impl Registry {
     /// Adds a watcher of kinds matching the pattern, see [`Registry::register_listener`].
     pub fn register_observer(&self, kind_pattern: &str, observer: Arc<dyn Observer>) {
         Arc::make_mut(&mut *self.listeners.write()).add_observer(kind_pattern, observer);
+    }
+
+    /// Does `effect` as soon as readers see the transaction under way, before `apply` returns, and never
+    /// if it comes to nothing. For listeners: what they do at once can be seen before it is decided.
+    /// Effects happen in the order in which they were put off, before observers hear of the change.
+    ///
+    /// # Errors
+    /// `INVALID` outside a transaction.
+    pub fn put_off(&self, effect: Effect) -> Result<()> {
+        match &mut *self.effects.lock() {
+            Some(effects) => effects.push(effect),
+            None => return Err(Error::invalid("put off outside a registry transaction")),
+        }
+        Ok(())
     }
 
     /// Fills the registry at boot, once: `baseline` with the history up to its head laid over it,
@@ -136,14 +158,13 @@ impl Registry {
         Ok(duplicates)
     }
 
-    /// Applies `changes` as a new version, a child of the current one. Waits for applies of other
-    /// threads, and for the listeners.
+    /// Applies `changes` as a new version, a child of the current one, with an id above all that the
+    /// history has, whoever saved them. Waits for applies of other threads, and for the listeners.
     ///
     /// Errors: `INVALID` without changes, before the load, or from inside a listener; `UNAVAILABLE`
     /// once closed; else `INTERNAL` "failed to expand changeset", "apply changes" or "save new version"
     /// with the reason as cause, and nothing has changed. The causes: `CONFLICT` an id to create exists,
-    /// modules do not fit together, or another program has saved a version; `NOT_FOUND` something
-    /// needed does not exist; `INVALID` another kind, or one unknown; `UNAVAILABLE` the history cannot
+    /// or modules do not fit together; `NOT_FOUND` something needed does not exist; `INVALID` another kind, or one unknown; `UNAVAILABLE` the history cannot
     /// be written; `TIMEOUT` a listener is late; or what the listener says.
     pub fn apply(&self, changes: Changeset) -> Result<Version> {
         if changes.is_empty() {
@@ -155,20 +176,41 @@ impl Registry {
             let visible = self.visible.read();
             (visible.snapshot.clone(), visible.versions.next_id())
         };
-        let version = Version { id, parent: Some(current.version.id) };
+        let mut version = Version { id, parent: Some(current.version.id) };
         let (operations, added) =
             self.expand(&current, changes.into_operations()).map_err(Failure::into_error)?;
+        let edited = match added.is_empty() {
+            true => FxHashSet::default(),
+            false => self.edited(current.version).map_err(Failure::into_error)?,
+        };
+        let mut reread = None;
         let save = |changes: &[Change]| {
             let Some(history) = &self.history else { return Ok(()) };
-            if added.is_empty() {
-                return history.save(version, changes);
+            let is_own = |id| !added.contains(id) || edited.contains(id);
+            let own = changes.iter().filter(|change| is_own(&change.entry().id));
+            let own: Vec<Change> = own.cloned().collect();
+            loop {
+                let saved = history.save(version, &own);
+                match saved {
+                    // Another program has saved versions meanwhile: ours is the one after them.
+                    Err(error) if *error.kind() == Kind::Conflict => {
+                        let versions = VersionTree::new(history.versions()?);
+                        if versions.next_id() == version.id {
+                            return Err(error);
+                        }
+                        version.id = versions.next_id();
+                        reread = Some(versions);
+                    }
+                    saved => return saved,
+                }
             }
-            let own = changes.iter().filter(|change| !added.contains(&change.entry().id));
-            history.save(version, &own.cloned().collect::<Vec<_>>())
         };
         let state =
             self.transact(current.state.clone(), operations, save).map_err(Failure::into_error)?;
         let mut visible = self.visible.write();
+        if let Some(versions) = reread {
+            visible.versions = versions;
+        }
         visible.versions.add(version);
         visible.snapshot = Arc::new(Snapshot { state, version });
         drop(visible);
@@ -306,8 +348,23 @@ impl Registry {
         Ok((operations, ids))
     }
 
+    /// Entries that are there because something follows, and that somebody has changed on the way to a
+    /// version. What an expansion makes of those is kept: else the change would be back at the next
+    /// boot.
+    fn edited(&self, at: Version) -> Result<FxHashSet<EntryId>, Failure> {
+        let (line, files) = {
+            let visible = self.visible.read();
+            (visible.versions.line(at.id), visible.baseline.clone().unwrap_or_default())
+        };
+        let replay = self.replay(self.expansion.as_deref(), files, line);
+        let replay = replay.map_err(|cause| Failure::early("failed to expand changeset", cause))?;
+        Ok(replay.edited().cloned().collect())
+    }
+
     /// The last thing of a change, within its turn.
     fn tell_visible(&self) {
+        let effects = self.effects.lock().take();
+        effects.into_iter().flatten().for_each(|effect| effect());
         let listeners = self.listeners.read().clone();
         listeners.observers().iter().for_each(|observer| observer.observe(&Event::Visible));
     }
@@ -324,7 +381,13 @@ impl Registry {
             number: self.n_transactions.fetch_add(1, Ordering::Relaxed) + 1,
             event_wait_timeout: self.event_wait_timeout,
         };
-        apply::run(&parties, state, operations, save)
+        // Also those of a transaction that ended by a panic.
+        *self.effects.lock() = Some(Vec::new());
+        let outcome = apply::run(&parties, state, operations, save);
+        if outcome.is_err() {
+            *self.effects.lock() = None;
+        }
+        outcome
     }
 
     fn read_history(&self) -> Result<(VersionTree, Version)> {

@@ -100,7 +100,8 @@ fn a_begin_or_commit_that_is_accepted_too_late_is_refused() {
 
 // Expansion.
 
-/// For every entry `a:<name>` that a changeset creates or deletes, `module:<name>` follows. With
+/// For every entry `a:<name>` that a changeset creates or deletes, `module:<name>` follows, and takes
+/// over its data when it is updated. With
 /// `a:turn` the kind of `file:x` changes from `k` to `registry.entry`.
 #[derive(Default)]
 struct Modules {
@@ -120,7 +121,11 @@ impl Expansion for Modules {
                     let meta = Map::from_iter([("depends_on".into(), entry.id.to_string().into())]);
                     Some(Operation::Create(Arc::new(Entry { id, meta, ..Entry::clone(entry) })))
                 }
-                Operation::Update(_) => None,
+                Operation::Update(entry) => {
+                    let old = before.get(&id)?;
+                    let data = entry.data.clone();
+                    Some(Operation::Update(Arc::new(Entry { data, ..Entry::clone(&old) })))
+                }
                 Operation::Delete(_) => Some(Operation::Delete(id)),
             }
         });
@@ -246,11 +251,12 @@ fn check_everywhere(changesets: Vec<Changeset>, expected: &[&str]) {
 
 #[test]
 fn an_entry_that_follows_may_be_changed_and_goes_all_the_same() {
-    let edit = |data: i64| {
+    let set = |id: &str, data: i64| {
         let mut changes = Changeset::new();
-        changes.update(Entry { data: data.into(), ..entry("module:x", "k") });
+        changes.update(Entry { data: data.into(), ..entry(id, "k") });
         changes
     };
+    let edit = |data: i64| set("module:x", data);
     let delete = |id: &str| {
         let mut changes = Changeset::new();
         changes.delete(EntryId::parse(id));
@@ -270,6 +276,19 @@ fn an_entry_that_follows_may_be_changed_and_goes_all_the_same() {
     check_everywhere(
         vec![creates(&["a:x"]), delete("module:x"), creates(&["module:x"])],
         &["file:x", "a:x file:x module:x", "a:x file:x", "a:x file:x module:x"],
+    );
+    // What follows replaces it, and stays.
+    check_everywhere(
+        vec![creates(&["a:x"]), edit(5), set("a:x", 7), set("a:x", 8), edit(9), delete("a:x")],
+        &[
+            "file:x",
+            "a:x file:x module:x",
+            "a:x file:x module:x=5",
+            "a:x=7 file:x module:x=7",
+            "a:x=8 file:x module:x=8",
+            "a:x=8 file:x module:x=9",
+            "file:x",
+        ],
     );
     check_everywhere(
         vec![creates(&["a:turn"]), delete("file:x")],

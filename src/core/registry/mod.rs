@@ -59,7 +59,7 @@ pub mod version;
 pub use changeset::{Change, Changeset, Operation};
 pub use decode::Fields;
 pub use entry::Entry;
-pub use facade::{Registry, Settings};
+pub use facade::{Effect, Registry, Settings};
 pub use history::{History, MemoryHistory};
 pub use id::EntryId;
 pub use listener::{Event, Listener, Observer, Publisher};

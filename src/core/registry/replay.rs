@@ -8,8 +8,8 @@
 //!    module that is gone from disk matters only while something needs it.
 //! 3. What was changed of entries that only follow is laid over that, as far as they are there.
 //!
-//! A running registry differs in one case: where the expansion has replaced an entry that somebody
-//! had changed, the change is back.
+//! What an expansion made of an entry that somebody had changed is in the history, as the last of its
+//! changes: so the entries are those that a running registry has.
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
@@ -56,6 +56,11 @@ impl<'a> Replay<'a> {
         let is_created = matches!(change, Change::Create(_));
         let owns = |expansion: &dyn Expansion| expansion.owns(entry);
         self.wanted.get(&entry.id).is_none() && !is_created && self.expansion.is_some_and(owns)
+    }
+
+    /// Entries that only follow, and were changed.
+    pub(super) fn edited(&self) -> impl Iterator<Item = &EntryId> {
+        self.edits.keys()
     }
 
     /// The entries there. The failure is that of the expansion.

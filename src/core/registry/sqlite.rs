@@ -17,7 +17,8 @@
 //!    over.
 //!
 //! One program writes to a file. Others may read it at the same time and lock it briefly; who waits
-//! for a lock waits for up to five seconds.
+//! for a lock waits for up to five seconds. Should two write, no version is lost: each goes its own way
+//! from the version it is at, and the one that saved last is where the next start goes on.
 
 use std::fs;
 use std::path::{Path, PathBuf};
@@ -437,6 +438,39 @@ mod tests {
         let error = theirs.save(version, &[]).unwrap_err();
         assert!(error.to_string().ends_with("another program has saved a version v1"), "{error}");
         assert_eq!(theirs.head(), Ok(VersionId(1)));
+    }
+
+    #[test]
+    fn a_registry_goes_on_behind_the_versions_of_another_program() {
+        let (_folder, path) = folder();
+        let ours = registry(std::sync::Arc::new(SqliteHistory::open(&path).unwrap()));
+        let theirs = registry(std::sync::Arc::new(SqliteHistory::open(&path).unwrap()));
+        for (name, registry, id, parent) in [
+            ("one", &ours, 1, 0),
+            // Not known of by the one that saves next.
+            ("two", &theirs, 2, 0),
+            ("three", &theirs, 3, 2),
+            ("four", &ours, 4, 1),
+            ("five", &ours, 5, 4),
+            ("six", &theirs, 6, 3),
+        ] {
+            let version = registry.apply(create(name, 1)).unwrap();
+            let expected = Version { id: VersionId(id), parent: Some(VersionId(parent)) };
+            assert_eq!(version, expected, "{name}");
+            assert_eq!(registry.current_version(), version);
+        }
+        let known = |registry: &Registry| registry.versions().unwrap().len();
+        assert_eq!((known(&ours), known(&theirs)), (6, 7), "the last is not known of yet");
+        // Whoever saved last is who is found at the next start.
+        let next = registry(std::sync::Arc::new(SqliteHistory::open(&path).unwrap()));
+        assert_eq!(next.current_version().id, VersionId(6));
+        let names: Vec<String> =
+            next.snapshot().entries().map(|entry| entry.id.name().to_owned()).collect();
+        assert_eq!(names, ["six", "three", "two"]);
+        // The others' versions can be gone to like one's own.
+        ours.apply(create("seven", 1)).unwrap();
+        ours.apply_version(VersionId(3)).unwrap();
+        assert_eq!(ours.snapshot().entries().count(), 2);
     }
 
     #[test]

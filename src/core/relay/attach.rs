@@ -6,7 +6,7 @@ use parking_lot::RwLock;
 use rustc_hash::FxHashMap;
 
 use crate::core::pid::Pid;
-use crate::core::relay::node::Sink;
+use crate::core::relay::node::{OnDetach, Sink};
 use crate::core::relay::package::{Package, Refusal, Refused};
 use crate::infra::error::{Error, Kind, Result};
 
@@ -19,31 +19,43 @@ pub struct Sinks(Arc<RwLock<FxHashMap<Pid, Arc<dyn Sink>>>>);
 pub struct Attachment {
     sinks: Sinks,
     pid: Pid,
+    on_detach: Arc<OnDetach>,
 }
 
 impl Sinks {
     /// # Errors
     /// `ALREADY_EXISTS`: the PID has a sink.
-    pub(super) fn attach(&self, pid: Pid, sink: Arc<dyn Sink>) -> Result<Attachment> {
+    pub(super) fn attach(
+        &self,
+        pid: Pid,
+        sink: Arc<dyn Sink>,
+        on_detach: Arc<OnDetach>,
+    ) -> Result<Attachment> {
         let mut sinks = self.0.write();
         if sinks.contains_key(&pid) {
             return Err(Error::new(Kind::AlreadyExists, format!("pid already attached: {pid}")));
         }
         sinks.insert(pid, sink);
-        Ok(Attachment { sinks: self.clone(), pid })
+        Ok(Attachment { sinks: self.clone(), pid, on_detach })
     }
 
     pub(super) fn deliver(&self, package: Package) -> Result<(), Refused> {
-        let sink = self.0.read().get(&package.to).cloned();
-        match sink {
+        match self.get(package.to) {
             Some(sink) => sink.deliver(package),
             None => Err(Refused { package, reason: Refusal::NoProcess }),
         }
+    }
+
+    pub(super) fn get(&self, pid: Pid) -> Option<Arc<dyn Sink>> {
+        self.0.read().get(&pid).cloned()
     }
 }
 
 impl Drop for Attachment {
     fn drop(&mut self) {
         self.sinks.0.write().remove(&self.pid);
+        if let Some(tell) = self.on_detach.get() {
+            tell();
+        }
     }
 }

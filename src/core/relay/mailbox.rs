@@ -3,13 +3,14 @@
 //! Most packages never see a lane: a sender with nothing waiting in its lane delivers directly. A
 //! package goes into the lane when its target's VM has no room, or when an earlier package of the
 //! same sender is still there. The VM that made it wait knows the lane, and whoever runs the VM
-//! next drains it, see [`Mailbox::drain_for`].
+//! next drains it, see [`Mailbox::drain_for`]. A full sink is given a call to make when it has room;
+//! should it go first, all lanes look again.
 //!
 //! Order of locks: a lane, then what delivery takes (a shard of the process table, a VM's queue).
 
 use std::collections::VecDeque;
-use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::{Arc, Weak};
 
 use parking_lot::Mutex;
 
@@ -60,22 +61,35 @@ struct Lane {
     queue: VecDeque<Waiting>,
     /// Beyond it: one package for each suspended coroutine, plus lifecycle events behind them.
     beyond: VecDeque<Waiting>,
+    /// A sink has been given a call to make. It is made at most once for each time this is set.
+    waits_for_sink: bool,
 }
 
 pub struct Mailbox {
     router: Router,
     lanes: Box<[Mutex<Lane>]>,
     lane_max: usize,
+    /// For calls that sinks make: they come later, from anywhere.
+    this: Weak<Mailbox>,
 }
 
 impl Mailbox {
     /// `lanes` is the number of workers, `lane_max` the bound of each lane.
-    pub fn new(router: Router, lanes: usize, lane_max: usize) -> Mailbox {
-        Mailbox {
-            router,
-            lanes: (0..lanes.max(1)).map(|_| Mutex::default()).collect(),
-            lane_max: lane_max.max(1),
-        }
+    pub fn new(router: Router, lanes: usize, lane_max: usize) -> Arc<Mailbox> {
+        Arc::new_cyclic(|this: &Weak<Mailbox>| {
+            let weak = this.clone();
+            router.local().on_detach(Box::new(move || {
+                if let Some(mailbox) = weak.upgrade() {
+                    mailbox.look_again();
+                }
+            }));
+            Mailbox {
+                router,
+                lanes: (0..lanes.max(1)).map(|_| Mutex::default()).collect(),
+                lane_max: lane_max.max(1),
+                this: this.clone(),
+            }
+        })
     }
 
     pub fn router(&self) -> &Router {
@@ -160,7 +174,7 @@ impl Mailbox {
     /// Delivers from the front until the lane is empty or a target has no room.
     fn drain(&self, index: usize, lane: &mut Lane) {
         while let Some(waiting) = lane.queue.pop_front() {
-            match self.deliver(index, waiting.package) {
+            match self.deliver(index, waiting.package, &mut lane.waits_for_sink) {
                 Ok(()) => {
                     // Release pairs with the Acquire in `send`: the delivery comes before the
                     // sender's next direct one.
@@ -182,9 +196,25 @@ impl Mailbox {
         }
     }
 
-    /// `Err`: no room, try again when the target's VM has run. A target that has ended takes its
-    /// package with it.
-    fn deliver(&self, lane: usize, package: Package) -> Result<(), Package> {
+    /// A sink that lanes waited for may have gone.
+    fn look_again(&self) {
+        for (index, lane) in self.lanes.iter().enumerate() {
+            let mut lane = lane.lock();
+            // The sink that has the call may be the one that has gone.
+            if std::mem::take(&mut lane.waits_for_sink) {
+                self.drain(index, &mut lane);
+            }
+        }
+    }
+
+    /// `Err`: no room, try again when the target's VM has run, or its sink calls. A target that has
+    /// ended takes its package with it.
+    fn deliver(
+        &self,
+        lane: usize,
+        package: Package,
+        waits_for_sink: &mut bool,
+    ) -> Result<(), Package> {
         let package = match self.router.route(package) {
             Ok(()) => return Ok(()),
             Err(refused) if refused.reason == Refusal::Busy => refused.package,
@@ -195,6 +225,19 @@ impl Mailbox {
         if let Some(vm) = self.router.local().table().vm_of(package.to) {
             vm.waiting_lanes.fetch_or(1 << (lane % 64), Ordering::AcqRel);
             self.router.local().scheduler().notify(&vm);
+        } else if *waits_for_sink {
+            // It has not called yet; or it just did, and waits for the lock of this lane.
+            return Err(package);
+        } else {
+            let this = self.this.clone();
+            let wake = Box::new(move || {
+                if let Some(mailbox) = this.upgrade() {
+                    let mut own = mailbox.lanes[lane].lock();
+                    own.waits_for_sink = false;
+                    mailbox.drain(lane, &mut own);
+                }
+            });
+            *waits_for_sink = !self.router.when_room(package.to, wake);
         }
         match self.router.route(package) {
             Err(refused) if refused.reason == Refusal::Busy => Err(refused.package),

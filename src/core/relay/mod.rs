@@ -1,7 +1,8 @@
 //! Relay: packages from PID to PID.
 //!
 //! [`router`] picks the tier (local node, peers of the cluster, internode), [`node`] delivers on this
-//! node, [`mailbox`] holds what cannot be delivered at once, in lanes by sender.
+//! node, [`mailbox`] holds what cannot be delivered at once, in lanes by sender. Hosts and peers come
+//! and go by events, see [`arrivals`].
 //!
 //! Order. A sender's packages to one target arrive in the order sent. Directly delivered ones do,
 //! because a sender delivers directly only while none of its packages waits in its lane; those in
@@ -11,6 +12,7 @@
 //! suspended until its package has moved into the lane; a sender that is no process gets its
 //! package back as busy. Nothing is dropped.
 
+pub mod arrivals;
 pub mod attach;
 pub mod mailbox;
 pub mod node;

@@ -1,7 +1,7 @@
 //! The local node: hosts by id, processes by PID.
 
-use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Arc, OnceLock};
 
 use parking_lot::RwLock;
 use rustc_hash::FxHashMap;
@@ -15,9 +15,20 @@ use crate::infra::error::{Error, Kind, Result};
 
 /// Something that takes packages for PIDs that are not processes, such as a control mailbox.
 pub trait Sink: Send + Sync {
-    /// Takes the package, or gives it back. Must not block.
+    /// Takes the package, or gives it back. Must not block, nor attach or detach anything.
     fn deliver(&self, package: Package) -> Result<(), Refused>;
+
+    /// For sinks that refuse as `Busy`. `true`: there is room again, `wake` is not needed. `false`:
+    /// `wake` is kept and called once there is, on any thread, not within this call, and with no
+    /// lock held that `deliver` takes.
+    fn when_room(&self, wake: Wake) -> bool {
+        drop(wake);
+        false
+    }
 }
+
+/// Called when somebody who had no room may have some.
+pub type Wake = Box<dyn FnOnce() + Send>;
 
 /// What stands behind a host id.
 #[derive(Clone)]
@@ -36,11 +47,16 @@ pub struct Node {
     scheduler: Handle,
     hosts: RwLock<FxHashMap<HostId, Host>>,
     closed: AtomicBool,
+    /// Called when a sink has gone: what waited for it need not wait any longer. Set by the mailbox.
+    on_detach: Arc<OnDetach>,
 }
+
+pub(super) type OnDetach = OnceLock<Box<dyn Fn() + Send + Sync>>;
 
 impl Node {
     pub fn new(id: NodeId, table: Arc<ProcessTable>, scheduler: Handle) -> Node {
-        Node { id, table, scheduler, hosts: RwLock::default(), closed: AtomicBool::new(false) }
+        let (hosts, closed) = (RwLock::default(), AtomicBool::new(false));
+        Node { id, table, scheduler, hosts, closed, on_detach: Arc::default() }
     }
 
     pub fn id(&self) -> NodeId {
@@ -67,7 +83,34 @@ impl Node {
     }
 
     pub fn detach_host(&self, id: HostId) {
-        self.hosts.write().remove(&id);
+        let host = self.hosts.write().remove(&id);
+        if matches!(host, Some(Host::Sink(_) | Host::Sinks(_))) {
+            self.detached();
+        }
+    }
+
+    fn detached(&self) {
+        if let Some(tell) = self.on_detach.get() {
+            tell();
+        }
+    }
+
+    /// `tell` is called when a sink has gone, by whoever took it away.
+    pub(super) fn on_detach(&self, tell: Box<dyn Fn() + Send + Sync>) {
+        // A node has one mailbox.
+        let _ = self.on_detach.set(tell);
+    }
+
+    /// What stands behind `pid`, if it is a sink: see [`Sink::when_room`].
+    pub(super) fn when_room(&self, pid: Pid, wake: Wake) -> bool {
+        let host = self.hosts.read().get(&pid.host()).cloned();
+        let sink = match host {
+            Some(Host::Sink(sink)) => Some(sink),
+            Some(Host::Sinks(sinks)) => sinks.get(pid),
+            Some(Host::Processes) | None => None,
+        };
+        // One that has gone takes nothing any more, which the next try will show.
+        sink.is_none_or(|sink| sink.when_room(wake))
     }
 
     /// Gives `pid` a sink, on a host whose PIDs have some, until what is returned is dropped.
@@ -76,7 +119,7 @@ impl Node {
     /// `NOT_FOUND` no such host, `INVALID` a host of another kind, `ALREADY_EXISTS` the PID has one.
     pub fn attach(&self, pid: Pid, sink: Arc<dyn Sink>) -> Result<Attachment> {
         match self.hosts.read().get(&pid.host()) {
-            Some(Host::Sinks(sinks)) => sinks.attach(pid, sink),
+            Some(Host::Sinks(sinks)) => sinks.attach(pid, sink, self.on_detach.clone()),
             Some(_) => Err(Error::invalid("host does not support attaching")),
             None => Err(Refusal::NoHost.into()),
         }

@@ -5,7 +5,8 @@ use std::sync::Arc;
 use parking_lot::RwLock;
 use rustc_hash::FxHashMap;
 
-use crate::core::pid::NodeId;
+use crate::core::pid::{NodeId, Pid};
+use crate::core::relay::node::Wake;
 use crate::core::relay::package::{Package, Refusal, Refused};
 use crate::core::relay::router::Route;
 use crate::infra::error::{Error, Kind, Result};
@@ -58,5 +59,10 @@ impl Route for Peers {
             Some(way) => way.route(package),
             None => Err(Refused { package, reason: Refusal::NoRoute }),
         }
+    }
+
+    fn when_room(&self, to: Pid, wake: Wake) -> bool {
+        let way = self.ways.read().get(&to.node()).cloned();
+        way.is_none_or(|way| way.when_room(to, wake))
     }
 }

@@ -8,12 +8,14 @@ use crate::core::pid::{HostId, NodeId, Pid};
 use crate::core::process::{Control, ProcessTable};
 use crate::core::relay::node::{Host, Sink};
 use crate::core::relay::{
-    Body, Mailbox, Node, Package, Peers, Refusal, Refused, Route, Router, Sinks,
+    Body, Mailbox, Node, Package, Peers, Refusal, Refused, Route, Router, Sinks, arrivals,
 };
 use crate::core::scheduler::{Options, Scheduler};
 use crate::core::vm::VmCell;
 use crate::infra::clock::Clock;
 use crate::infra::error::{Error, Kind};
+use crate::infra::event_bus::request::{self, HOSTS, PEERS, Request};
+use crate::infra::event_bus::{EventBus, Part};
 
 /// Takes packages for one node, or all, or none.
 struct Way {
@@ -57,7 +59,8 @@ struct World {
     node: Arc<Node>,
     peers: Peers,
     beyond: Arc<Way>,
-    mailbox: Mailbox,
+    mailbox: Arc<Mailbox>,
+    bus: EventBus,
 }
 
 impl World {
@@ -69,7 +72,9 @@ impl World {
         let (peers, beyond) = (Peers::new(own), Way::new(beyond));
         let (second, third) = (Box::new(peers.clone()), Box::new(beyond.clone()));
         let mailbox = Mailbox::new(Router::new(node.clone(), second, third), 1, 4);
-        World { _scheduler: scheduler, node, peers, beyond, mailbox }
+        let bus = EventBus::start().expect("starts");
+        arrivals::serve(&bus, &node, &peers).expect("served");
+        World { _scheduler: scheduler, node, peers, beyond, mailbox, bus }
     }
 
     #[track_caller]
@@ -162,13 +167,36 @@ fn each_tier_passes_on_what_it_has_no_way_for() {
 }
 
 #[test]
-fn ids_of_peers_are_checked() {
+fn hosts_and_peers_come_and_go_by_events() {
     let world = World::new(None);
-    let register = |id| kind(world.peers.register(id, Arc::new(Way::new(None))));
-    assert_eq!(register(""), Some(Kind::Invalid));
-    assert_eq!(register("here"), Some(Kind::Conflict));
-    assert_eq!(register("near"), None);
-    assert_eq!(register("near"), Some(Kind::AlreadyExists));
+    let ask = |topic, request| kind(request::ask(&world.bus, topic, vec![request]));
+    let host = |id: &str| Request::Register(id.into(), Part::new(Host::Processes));
+    let peer = |id: &str| {
+        let way: Arc<dyn Route> = Arc::new(Way::new(Some("near")));
+        Request::Register(id.into(), Part::new(arrivals::Way(way)))
+    };
+    let delete = |id: &str| Request::Delete(id.into());
+    for (topic, request, expected) in [
+        (HOSTS, host(""), Some(Kind::Invalid)),
+        (HOSTS, host("event:host"), None),
+        (HOSTS, host("event:host"), Some(Kind::AlreadyExists)),
+        (HOSTS, delete("event:host"), None),
+        (HOSTS, delete("event:host"), None),
+        (HOSTS, host("event:host"), None),
+        (HOSTS, peer("event:peer"), Some(Kind::Invalid)),
+        (PEERS, peer(""), Some(Kind::Invalid)),
+        (PEERS, peer("here"), Some(Kind::Conflict)),
+        (PEERS, peer("near"), None),
+        (PEERS, peer("near"), Some(Kind::AlreadyExists)),
+        (PEERS, host("far"), Some(Kind::Invalid)),
+    ] {
+        let text = format!("{request:?}");
+        assert_eq!(ask(topic, request), expected, "{text}");
+    }
+    world.check(pid("", "event:host"), NO_PROCESS);
+    world.check(pid("near", "event:host"), None);
+    assert_eq!(ask(PEERS, delete("near")), None);
+    world.check(pid("near", "event:host"), NO_NODE);
 }
 
 #[test]

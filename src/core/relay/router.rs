@@ -2,14 +2,20 @@
 
 use std::sync::Arc;
 
-use crate::core::pid::NodeId;
-use crate::core::relay::node::Node;
+use crate::core::pid::{NodeId, Pid};
+use crate::core::relay::node::{Node, Wake};
 use crate::core::relay::package::{Package, Refusal, Refused};
 
 /// A way to a node.
 pub trait Route: Send + Sync {
     /// Takes the package, or gives it back: `NoRoute` lets the next tier try.
     fn route(&self, package: Package) -> Result<(), Refused>;
+
+    /// For ways that refuse as `Busy`: see [`Sink::when_room`](crate::core::relay::node::Sink).
+    fn when_room(&self, to: Pid, wake: Wake) -> bool {
+        let _ = (to, wake);
+        false
+    }
 }
 
 impl Route for Node {
@@ -45,6 +51,14 @@ impl Router {
 
     pub fn local(&self) -> &Arc<Node> {
         &self.local
+    }
+
+    /// Somebody refused as busy: `true`, try again now; else `wake` is called when to try again.
+    pub(super) fn when_room(&self, to: Pid, wake: Wake) -> bool {
+        match to.node() == NodeId::LOCAL || to.node() == self.local.id() {
+            true => self.local.when_room(to, wake),
+            false => self.peers.when_room(to, wake),
+        }
     }
 }
 

@@ -1,9 +1,9 @@
 //! The mailbox with toy VMs: order and exactly once under tiny bounds, and each rule by itself.
 
-use std::collections::HashMap;
+use std::collections::{HashMap, VecDeque};
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::sync::{Arc, mpsc};
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use parking_lot::Mutex;
 use proptest::prelude::*;
@@ -11,9 +11,9 @@ use proptest::prelude::*;
 use crate::core::pid::{HostId, NodeId, Pid};
 use crate::core::process::{Control, ProcessTable};
 use crate::core::relay::mailbox::{Mailbox, Posted, Resume, Ticket, fnv1a_32, lane_hash};
-use crate::core::relay::node::{Host, Node};
+use crate::core::relay::node::{Host, Node, Sink, Wake};
 use crate::core::relay::router::{NoRoute, Router};
-use crate::core::relay::{Body, Package, Refusal};
+use crate::core::relay::{Body, Package, Refusal, Refused};
 use crate::core::scheduler::{Options, Scheduler};
 use crate::core::vm::{Answer, Event, Interrupt, Slice, SliceEnd, Vm, VmCell};
 use crate::infra::clock::Clock;
@@ -65,7 +65,7 @@ impl Machine {
         let node = Arc::new(Node::new(NodeId::LOCAL, table.clone(), handle));
         node.attach_host(HostId::intern("relay:test"), Host::Processes).expect("is the first");
         let router = Router::new(node, Box::new(NoRoute), Box::new(NoRoute));
-        let mailbox = Arc::new(Mailbox::new(router, lanes, lane_max));
+        let mailbox = Mailbox::new(router, lanes, lane_max);
         Machine { scheduler, table, mailbox }
     }
 
@@ -271,6 +271,114 @@ fn a_process_that_ends_while_nobody_looks_blocks_no_later_sender() {
     assert_eq!(machine.mailbox.waiting(), 0);
 }
 
+/// A sink with room for a few packages.
+struct Narrow {
+    max: usize,
+    held: Mutex<(VecDeque<Package>, Vec<Wake>)>,
+}
+
+impl Narrow {
+    fn attach(machine: &Machine, host: &str, max: usize) -> (Pid, Arc<Narrow>) {
+        let (host, sink) = (HostId::intern(host), Narrow { max, held: Mutex::default() });
+        let sink = Arc::new(sink);
+        let node = machine.mailbox.router().local();
+        node.attach_host(host, Host::Sink(sink.clone())).expect("new");
+        (Pid::new(NodeId::LOCAL, host, 1), sink)
+    }
+
+    fn take(&self) -> Option<usize> {
+        let (package, wakes) = {
+            let mut held = self.held.lock();
+            (held.0.pop_front(), std::mem::take(&mut held.1))
+        };
+        wakes.into_iter().for_each(|wake| wake());
+        number(&package?)
+    }
+}
+
+impl Sink for Narrow {
+    fn deliver(&self, package: Package) -> Result<(), Refused> {
+        let mut held = self.held.lock();
+        if held.0.len() >= self.max {
+            return Err(Refused { package, reason: Refusal::Busy });
+        }
+        held.0.push_back(package);
+        Ok(())
+    }
+
+    fn when_room(&self, wake: Wake) -> bool {
+        let mut held = self.held.lock();
+        if held.0.len() >= self.max {
+            held.1.push(wake);
+            return false;
+        }
+        true
+    }
+}
+
+#[test]
+fn a_lane_goes_on_when_a_sink_has_room_again() {
+    let machine = Machine::start(1, 1, 1);
+    let (target, sink) = Narrow::attach(&machine, "relay:narrow", 1);
+    let mut sender = Sender::new();
+    let posted = [0, 1, 2].map(|n| sender.send(&machine.mailbox, message(pid(2), target, n)));
+    assert_eq!(posted, [Posted::Delivered, Posted::InLane, Posted::Suspend]);
+    // Nobody sends anything any more.
+    assert_eq!(sink.take(), Some(0));
+    sender.wait();
+    assert_eq!([sink.take(), sink.take(), sink.take()], [Some(1), Some(2), None]);
+    assert_eq!(machine.mailbox.waiting(), 0);
+    assert_eq!(sender.send(&machine.mailbox, message(pid(2), target, 3)), Posted::Delivered);
+}
+
+#[test]
+fn a_full_sink_that_goes_holds_nobody_up() {
+    let machine = Machine::start(1, 1, 4);
+    let ((first, _), (second, other)) =
+        (Narrow::attach(&machine, "relay:first", 1), Narrow::attach(&machine, "relay:second", 1));
+    let mut sender = Sender::new();
+    for (to, n) in [(first, 0), (first, 1), (second, 2), (second, 3)] {
+        sender.send(&machine.mailbox, message(pid(2), to, n));
+    }
+    assert_eq!((machine.mailbox.waiting(), other.take()), (3, None));
+    machine.mailbox.router().local().detach_host(first.host());
+    // The second one is full in its turn, and has a call of its own to make.
+    assert_eq!([other.take(), other.take(), other.take()], [Some(2), Some(3), None]);
+    assert_eq!(machine.mailbox.waiting(), 0);
+}
+
+#[test]
+fn no_wake_of_a_sink_is_lost() {
+    const MESSAGES: usize = 20_000;
+    let machine = Machine::start(1, 2, 2);
+    let (target, sink) = Narrow::attach(&machine, "relay:race", 2);
+    let senders = [pid(2), pid(3), pid(4)];
+    std::thread::scope(|scope| {
+        for from in senders {
+            let mailbox = &machine.mailbox;
+            scope.spawn(move || {
+                let mut sender = Sender::new();
+                for n in 0..MESSAGES {
+                    if sender.send(mailbox, message(from, target, n)) == Posted::Suspend {
+                        sender.wait();
+                    }
+                }
+            });
+        }
+        let (mut taken, mut idle_since) = (0, Instant::now());
+        while taken < MESSAGES * senders.len() {
+            match sink.take() {
+                Some(_) => (taken, idle_since) = (taken + 1, Instant::now()),
+                None => {
+                    assert!(idle_since.elapsed() < LONG, "{taken} have come, no more do");
+                    std::thread::yield_now();
+                }
+            }
+        }
+    });
+    assert_eq!(machine.mailbox.waiting(), 0);
+}
+
 /// Bounds and sizes of one random run.
 #[derive(Clone, Debug)]
 struct Load {
@@ -383,6 +491,7 @@ impl Vm for BusyVm {
                 Event::Done { tag, .. } => self.senders[tag as usize].suspended = false,
                 Event::Start(_) => unreachable!("nobody starts anything"),
                 Event::News { .. } => unreachable!("nobody subscribes"),
+                Event::Visit(_) => unreachable!("nobody visits"),
             }
         }
         self.mailbox.drain_for(slice.cell);

@@ -52,6 +52,12 @@ pub type Callback = Box<dyn FnMut(&Arc<Event>) + Send>;
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub struct SubscriptionId(u64);
 
+impl SubscriptionId {
+    /// Of no subscription.
+    #[cfg(test)]
+    pub(super) const NONE: SubscriptionId = SubscriptionId(0);
+}
+
 impl std::fmt::Display for SubscriptionId {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         write!(f, "sub.{}", self.0)
@@ -63,6 +69,8 @@ enum Action {
     Subscribe(Box<Subscriber>, Reply),
     /// The sender of nothing is dropped when it is done, which is the answer.
     Unsubscribe(SubscriptionId, Option<Sender<()>>),
+    /// Those that are cancelled go now.
+    Prune,
     Stop,
 }
 
@@ -114,8 +122,9 @@ struct Shared {
     /// Live subscribers, written by the dispatcher. Stored before `subscribe` is answered, so whoever
     /// knows of a subscription also sees that there is one.
     subscribers: AtomicUsize,
-    /// What is delivered even if nobody listens. A leaf: nothing else is locked while it is held.
-    served: RwLock<Vec<Filter>>,
+    /// What is delivered even if nobody listens, each until it is cancelled. A leaf: nothing else is
+    /// locked while it is held.
+    served: RwLock<Vec<(Cancel, Filter)>>,
 }
 
 impl EventBus {
@@ -149,7 +158,7 @@ impl EventBus {
     }
 
     fn is_served(&self, event: &Event) -> bool {
-        self.0.shared.served.read().iter().any(|filter| filter.matches(event))
+        self.0.shared.served.read().iter().any(|(_, filter)| filter.matches(event))
     }
 
     fn is_closed(&self) -> bool {
@@ -188,10 +197,31 @@ impl EventBus {
         let done = move |outcome| {
             let _ = reply.send(outcome);
         };
-        self.0.shared.served.write().push(Filter::new(system, kind));
-        let filter = Filter::new(system, kind);
-        self.add(filter, Cancel::default(), callback, true, Box::new(done));
+        self.serve_until(system, kind, Cancel::default(), callback, done);
         answer.recv().map_err(|_| closed())?.map(drop)
+    }
+
+    /// Like [`EventBus::serve`], without waiting, until [`EventBus::end`] is called with `cancel`:
+    /// `callback` gets the events sent from now on, `done` is told as by
+    /// [`EventBus::subscribe_then`].
+    pub(super) fn serve_until(
+        &self,
+        system: &str,
+        kind: &str,
+        cancel: Cancel,
+        callback: Callback,
+        done: impl FnOnce(Result<SubscriptionId>) + Send + 'static,
+    ) {
+        let filter = Filter::new(system, kind);
+        self.0.shared.served.write().push((cancel.clone(), Filter::new(system, kind)));
+        self.add(filter, cancel, callback, true, Box::new(done));
+    }
+
+    /// Cancels subscriptions, and has the dispatcher drop them although no event comes.
+    pub(super) fn end(&self, cancel: &Cancel) {
+        cancel.cancel();
+        self.0.shared.served.write().retain(|(cancel, _)| !cancel.is_cancelled());
+        let _ = self.0.actions.send(Action::Prune);
     }
 
     /// Like [`EventBus::subscribe`], without waiting: `done` is called when the subscription is
@@ -301,6 +331,7 @@ fn dispatch(queue: &Receiver<Action>, shared: &Shared) {
                 subscribers.retain(|subscriber| subscriber.id != id);
                 drop(reply);
             }
+            Action::Prune => subscribers.retain(|subscriber| !subscriber.cancel.is_cancelled()),
             Action::Stop => break,
         }
     }

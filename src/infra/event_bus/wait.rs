@@ -10,11 +10,12 @@ use crate::infra::event_bus::{Cancel, Event, EventBus};
 use crate::infra::transcoder::Value;
 
 /// How long to wait when the caller does not say.
-const DEFAULT: Duration = Duration::from_secs(30);
+pub(super) const DEFAULT: Duration = Duration::from_secs(30);
 
 /// A wait that has begun: registered before the request is sent, so that no reply is missed.
 /// Dropping it ends its subscription.
 pub struct Waiter {
+    bus: EventBus,
     replies: Receiver<Arc<Event>>,
     path: String,
     cancel: Cancel,
@@ -33,7 +34,7 @@ impl Waiter {
             }
         });
         bus.subscribe(system, kind, cancel.clone(), callback)?;
-        Ok(Waiter { replies, path: path.to_owned(), cancel })
+        Ok(Waiter { bus: bus.clone(), replies, path: path.to_owned(), cancel })
     }
 
     /// The data of the acceptance, or the error of the rejection. A zero timeout means 30 s. Blocks
@@ -53,12 +54,17 @@ impl Waiter {
             // Only a bus that ends drops a subscription that has not been cancelled.
             RecvTimeoutError::Disconnected => Error::unavailable("bus is closed"),
         })?;
-        match (is_acceptance(&reply.kind), reply.data.to_value()) {
-            (true, data) => Ok(data),
-            (false, Value::Error(error)) => Err(*error),
-            (false, Value::Str(text)) => Err(Error::internal(text)),
-            (false, _) => Err(Error::internal(format!("{} was rejected", self.path))),
-        }
+        outcome(&reply)
+    }
+}
+
+/// What a reply says: the data of an acceptance, the error of a rejection.
+pub(super) fn outcome(reply: &Event) -> Result<Value> {
+    match (is_acceptance(&reply.kind), reply.data.to_value()) {
+        (true, data) => Ok(data),
+        (false, Value::Error(error)) => Err(*error),
+        (false, Value::Str(text)) => Err(Error::internal(text)),
+        (false, _) => Err(Error::internal(format!("{} was rejected", reply.path))),
     }
 }
 
@@ -69,13 +75,14 @@ fn is_acceptance(kind: &str) -> bool {
 
 impl Drop for Waiter {
     fn drop(&mut self) {
-        self.cancel.cancel();
+        self.bus.end(&self.cancel);
     }
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::infra::event_bus::SubscriptionId;
 
     #[track_caller]
     fn reply(kind: &str, data: Value) -> Result<Value> {
@@ -128,8 +135,8 @@ mod tests {
     fn a_waiter_that_is_done_takes_no_place() {
         let bus = EventBus::start().expect("starts");
         drop(Waiter::register(&bus, "fs", "", "app:x").expect("registered"));
-        let (id, _) = bus.channel("", "", Cancel::default()).expect("subscribed");
-        bus.unsubscribe(id);
+        // Answered behind the end of the waiter's subscription.
+        bus.unsubscribe(SubscriptionId::NONE);
         assert!(!bus.is_heard());
     }
 

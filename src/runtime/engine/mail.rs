@@ -18,6 +18,7 @@ use rustc_hash::FxHashMap;
 use crate::core::pid::Pid;
 use crate::core::relay::{Body, Exit, Outcome, Package};
 use crate::infra::error::{Error, Kind};
+use crate::infra::transcoder::Transcoder;
 use crate::infra::transcoder::wire::{Item, Wire};
 use crate::runtime::engine::channel::Source;
 use crate::runtime::engine::process::Process;
@@ -229,7 +230,7 @@ impl PayloadObject {
         let Some((slot, format)) = found else { return false };
         slot.push(l);
         let content = l.top();
-        if format != Format::Lua && payload::to_lua(l, format).is_err() {
+        if format != Format::Lua && payload::to_lua(l, &Transcoder::new(), format).is_err() {
             l.push_nil();
         }
         if l.top() > content {

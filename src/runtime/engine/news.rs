@@ -152,6 +152,7 @@ fn weight(event: &Arc<Event>) -> usize {
     let data = match &event.data {
         Payload::Value(value) => value.heap(),
         Payload::Wire(wire) => wire.len(),
+        Payload::Part(_) => 0,
     };
     let texts = event.system.len() + event.kind.len() + event.path.len();
     size_of::<Event>() + texts + data
@@ -179,5 +180,6 @@ fn push_data(l: State, event: &Event) {
                 l.push_nil();
             }
         }
+        Payload::Part(_) => l.push_nil(),
     }
 }

@@ -56,8 +56,10 @@ pub struct Process {
     pub protected: bool,
     /// Coroutines in a wait that nothing can end.
     pub stuck: u32,
-    /// How often it was resumed; stops counting once it is long.
+    /// How often it had its turn.
     pub turns: u32,
+    /// Unix time in seconds.
+    pub started_at: f64,
     /// Pending timers of its channels.
     pub timers: u32,
     pub inbox: u32,
@@ -118,6 +120,7 @@ impl Process {
             protected: false,
             stuck: 0,
             turns: 0,
+            started_at: 0.0,
             timers: 0,
             inbox: NONE,
             events: NONE,
@@ -229,6 +232,7 @@ fn try_start(
     let mut process = Process::new(pid);
     process.chunk = spec.chunk;
     process.host = spec.host;
+    process.started_at = data.unix_now;
     process.protected = host.kind == HostKind::Terminal;
     process.extra = spec.extra.take();
     let is_function = process.is_function();
@@ -242,7 +246,10 @@ fn try_start(
         }
         None => data.fresh_globals(thread, spec.chunk),
     }
-    if let Some(limit) = data.hosts[spec.host as usize].memory_limit() {
+    // A host may have got a limit since the VM was chosen: one that others share is not to have it.
+    if let Some(limit) = data.hosts[spec.host as usize].memory_limit()
+        && data.alone
+    {
         data.limit_memory(limit);
     }
     let id = data.processes.insert(process);
@@ -463,7 +470,8 @@ pub fn step(vm: VmPointer<VmData>, id: u32) -> Step {
         match ran {
             Ran::Suspended => {}
             Ran::Preempted => {
-                data.processes[id].turns = u32::MAX;
+                let turns = &mut data.processes[id].turns;
+                *turns = (*turns).max(LONG_TURNS + 1);
                 data.count_overstay(data.processes[id].chunk);
                 // First in its process, last in the VM: no other coroutine of the process runs
                 // before this one blocks.

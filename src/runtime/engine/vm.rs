@@ -93,6 +93,10 @@ impl<T> Slab32<T> {
         self.0.len()
     }
 
+    pub fn iter(&self) -> impl Iterator<Item = &T> {
+        self.0.iter().map(|(_, value)| value)
+    }
+
     /// Gives back room behind the last place that is taken.
     pub fn shrink(&mut self) {
         self.0.shrink_to_fit();
@@ -214,6 +218,8 @@ pub struct VmData {
     looks: u32,
     /// Size that the heap may have, if the one process of this VM has a limit.
     pub memory_limit: Option<usize>,
+    /// It was made for one process, and whatever that must keep with it.
+    pub alone: bool,
     ready: VecDeque<u32>,
     chunks: Vec<Loaded>,
     /// Whether this VM runs native code; unknown until some is wanted.
@@ -340,6 +346,7 @@ impl VmData {
             is_short: false,
             looks: 0,
             memory_limit: None,
+            alone: false,
             ready: VecDeque::new(),
             chunks: Vec::new(),
             native: None,
@@ -646,6 +653,12 @@ impl LuaVm {
         Ok((LuaVm { main, data, events: Vec::new() }, interrupt))
     }
 
+    /// It is for one process. Before it runs.
+    pub fn for_one(self) -> LuaVm {
+        self.data.get().alone = true;
+        self
+    }
+
     /// What belongs to the state. For tests, which enter the VM themselves.
     #[cfg(test)]
     pub fn data(&self) -> &mut VmData {
@@ -661,6 +674,7 @@ impl LuaVm {
                 Event::Package(package) => self.data.get().arrive(package),
                 Event::Done { pid, tag, result } => self.complete(pid, tag, result),
                 Event::News { pid, feed } => self.data.get().take_news(pid, &feed),
+                Event::Visit(visit) => visit(self.data.get()),
                 Event::Start(start) => {
                     let started = match start.spec.downcast::<SpawnRequest>() {
                         Ok(request) => self.start_or_end(*request),

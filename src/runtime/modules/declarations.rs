@@ -175,7 +175,7 @@ mod tests {
                 (module, class),
                 ("payload", "Formats")
                     | ("process", "Events" | "Names")
-                    | ("system", "Supervisor")
+                    | ("system", _)
                     | ("tty", "Align" | "Borders" | "Event" | "Position" | "Text")
             )
         };

@@ -152,9 +152,7 @@ fn denied(what: &str) -> Error {
 
 /// Has the running process a VM to itself? Then nothing else runs there.
 fn is_isolated(cx: &mut Cx) -> bool {
-    let vm = cx.vm();
-    let host = vm.processes[vm.current].host;
-    vm.hosts[host as usize].isolated()
+    cx.vm().alone
 }
 
 /// May a call run beside its caller?

@@ -200,7 +200,7 @@ impl Function {
     }
 
     /// All seats of a pool whose instances are to be made before its first call.
-    pub(super) fn reserve(self: &Arc<Function>) -> Vec<CallSlot> {
+    pub fn reserve(self: &Arc<Function>) -> Vec<CallSlot> {
         if self.pool.kind != Kind::Static {
             return Vec::new();
         }

@@ -19,7 +19,10 @@ use parking_lot::{Mutex, RwLock};
 use crate::core::pid::{HostId, Pid};
 use crate::core::relay::{Exit, Outcome};
 use crate::core::vm::{Event, Start, VmCell};
+use crate::infra::app_context::Key;
 use crate::infra::error::{Error, Kind, Result};
+use crate::infra::event_bus::EventBus;
+use crate::infra::event_bus::request::{self, FUNCTIONS, Request};
 use crate::infra::transcoder::wire::Wire;
 use crate::infra::transcoder::{Map, Value};
 use crate::system::factory::Blueprint;
@@ -81,8 +84,11 @@ pub struct Functions {
 }
 
 impl Functions {
+    pub const KEY: Key<Functions> = Key::new("functions");
+
     /// Adds or replaces a function. Calls that run or wait finish with what they have.
-    pub fn insert(&self, function: Arc<Function>) {
+    pub fn insert(&self, function: impl Into<Arc<Function>>) {
+        let function = function.into();
         let id = function.id.as_str().into();
         let mut by_id = self.by_id.write();
         // Under the lock: whoever closes all of them sees it, or it sees that.
@@ -108,6 +114,32 @@ impl Functions {
         let all: Vec<Arc<Function>> = by_id.values().cloned().collect();
         drop(by_id);
         all.iter().for_each(|function| function.close());
+    }
+
+    /// Takes requests of topic [`FUNCTIONS`]; the thing that one brings is an `Arc<Function>`.
+    ///
+    /// # Errors
+    /// The bus is closed.
+    pub fn serve(self: &Arc<Functions>, bus: &EventBus) -> Result<()> {
+        let functions = self.clone();
+        request::serve(bus, FUNCTIONS, move |wanted| {
+            match wanted {
+                Request::Register(_, part) => {
+                    let function: &Arc<Function> = request::expect(FUNCTIONS, part)?;
+                    functions.insert(function.clone());
+                }
+                Request::Delete(id) => functions.remove(id),
+            }
+            Ok(())
+        })
+    }
+
+    /// Forgets all functions. Only when no worker runs any more.
+    pub fn clear(&self) {
+        self.close();
+        // Not under the lock.
+        let all = std::mem::take(&mut *self.by_id.write());
+        drop(all);
     }
 
     /// Changes with every change: whoever remembers what `get` gave may look whether it still holds.
@@ -139,11 +171,8 @@ pub struct Call {
 /// Told the outcome of a call, once, from any thread: must not block.
 pub type OnOutcome = Box<dyn FnOnce(Outcome) + Send>;
 
-/// Makes a function callable, and the instances that it has from the start.
-pub fn publish(kernel: &Kernel, function: Function) {
-    let function = Arc::new(function);
-    let seats = function.reserve();
-    kernel.functions.insert(function);
+/// Has the instances made for which [`Function::reserve`] has set seats aside.
+pub fn prepare(kernel: &Kernel, seats: Vec<CallSlot>) {
     let Some(spawner) = kernel.spawner.get().and_then(Weak::upgrade) else { return };
     seats.into_iter().for_each(|seat| spawner.prepare(seat));
 }

@@ -4,11 +4,11 @@
 //! them within a registry transaction. Nothing of that happens before readers see the change; if the
 //! transaction comes to nothing, nothing ever does. Then, in this order:
 //!
-//! 1. What listeners [put off](Roster::put_off), as they put it off.
+//! 1. What listeners [put off](Registry::put_off) happens, which is the registry's affair.
 //! 2. Withdrawn services stop, dependents first among them.
 //! 3. Enrolled ones are known, and those marked `auto_start` start, with what they depend on.
 //!
-//! The registry waits for none of it but the first. What a service depends on, besides its
+//! The registry does not wait for services. What a service depends on, besides its
 //! `requires`, is what its entry refers to: see `behind.rs`. It is found anew before each request, if
 //! the registry has changed since the last.
 //!
@@ -36,10 +36,6 @@ use crate::system::supervisor::{
     Changes, Completion, Enrolment, LifecycleOptions, Outcome, Service, Supervisor,
 };
 
-/// Done once the change of the registry that it belongs to is seen by readers. Must not block, nor
-/// call the roster.
-pub type Effect = Box<dyn FnOnce() + Send>;
-
 /// The book of services. Watches the registry as an observer of all kinds.
 pub struct Roster {
     supervisor: Arc<Supervisor>,
@@ -66,7 +62,6 @@ struct Book {
 struct Draft {
     withdrawn: BTreeSet<EntryId>,
     enrolled: BTreeMap<EntryId, Enrolment>,
-    effects: Vec<Effect>,
 }
 
 impl Roster {
@@ -108,14 +103,6 @@ impl Roster {
         })
     }
 
-    /// Does `effect` when readers see the transaction, and never if they do not.
-    ///
-    /// # Errors
-    /// `INVALID` outside a registry transaction.
-    pub fn put_off(&self, id: &EntryId, effect: Effect) -> Result<()> {
-        self.draft(id, |draft| draft.effects.push(effect))
-    }
-
     fn draft(&self, id: &EntryId, change: impl FnOnce(&mut Draft)) -> Result<()> {
         let mut book = self.book.lock();
         let Some(draft) = &mut book.open else {
@@ -128,10 +115,8 @@ impl Roster {
 
     /// Readers see the transaction: so does the supervisor.
     fn publish(&self) {
-        let Some(draft) = self.book.lock().open.as_mut().map(std::mem::take) else { return };
-        draft.effects.into_iter().for_each(|effect| effect());
         let mut book = self.book.lock();
-        book.open = None;
+        let Some(draft) = book.open.take() else { return };
         if draft.withdrawn.is_empty() && draft.enrolled.is_empty() {
             return;
         }

@@ -43,6 +43,7 @@ impl Service for Obedient {
 /// Of kind `service`. Data `refuse` is refused.
 struct ServiceKind {
     roster: Arc<Roster>,
+    registry: Weak<Registry>,
     lines: Sender<String>,
     /// Done in the middle of an update.
     on_update: Mutex<Option<Box<dyn FnOnce() + Send>>>,
@@ -59,7 +60,10 @@ impl Listener for ServiceKind {
         self.roster.enrol(entry.id.clone(), Arc::new(Obedient { name, lines }), options)?;
         let (name, lines) = (entry.id.name().to_owned(), self.lines.clone());
         let effect = move || drop(lines.send(format!("effect {name}")));
-        self.roster.put_off(&entry.id, Box::new(effect))
+        match self.registry.upgrade() {
+            Some(registry) => registry.put_off(Box::new(effect)),
+            None => Err(Error::invalid("there is no registry")),
+        }
     }
 
     fn update(&self, _old: &Entry, _new: &Entry) -> Result<()> {
@@ -135,7 +139,9 @@ impl World {
         registry.register_observer("**", roster.clone());
         let (sender, lines) = channel();
         let on_update = Mutex::default();
-        let kind = Arc::new(ServiceKind { roster: roster.clone(), lines: sender, on_update });
+        let own = Arc::downgrade(&registry);
+        let kind = ServiceKind { roster: roster.clone(), registry: own, lines: sender, on_update };
+        let kind = Arc::new(kind);
         registry.register_listener("service", kind.clone());
         let bus = EventBus::start().unwrap();
         roster.listen(&bus).unwrap();
@@ -301,7 +307,7 @@ fn services_come_and_go_with_entries_only() {
     let errors = [
         world.roster.enrol(id("x"), service, LifecycleOptions::default()),
         world.roster.withdraw(&id("web")),
-        world.roster.put_off(&id("web"), Box::new(|| ())),
+        world.registry.put_off(Box::new(|| ())),
     ];
     for error in errors {
         assert_eq!(*error.unwrap_err().kind(), Kind::Invalid);

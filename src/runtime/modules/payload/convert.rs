@@ -8,7 +8,7 @@ use std::ffi::c_int;
 
 use crate::infra::error::{Error, Result};
 use crate::infra::transcoder::wire::number;
-use crate::infra::transcoder::{Map, Value, json, msgpack, yaml};
+use crate::infra::transcoder::{Encoding, Map, Transcoder, Value, json};
 use crate::runtime::engine::error;
 use crate::runtime::engine::mail::Format;
 use crate::runtime::engine::raw::{State, Type};
@@ -16,45 +16,43 @@ use crate::runtime::engine::value;
 use crate::runtime::modules::json::decode as from_json;
 use crate::runtime::modules::json::encode::{self as to_json, Empty};
 
-/// Bytes of a tree, or of a text.
-const ROOM: usize = 256 << 20;
 /// Values of a tree that is made of a Lua value.
 const VALUES_MAX: usize = 1_000_000;
 /// Tables one inside the other.
 const DEPTH_MAX: usize = 128;
 
 /// Replaces the content on top, which is in format `from`, by the same in format `to`.
-pub fn convert(l: State, from: Format, to: Format) -> Result<()> {
+pub fn convert(l: State, by: &Transcoder, from: Format, to: Format) -> Result<()> {
     match to {
         _ if from == to => Ok(()),
-        Format::Lua => to_lua(l, from),
+        Format::Lua => to_lua(l, by, from),
         Format::Golang => {
-            let tree = read(l, from)?;
+            let tree = read(l, by, from)?;
             value::push(l, &tree);
             Ok(())
         }
         Format::Json => {
             let text = match from {
-                Format::Yaml | Format::Msgpack => json::encode(&read(l, from)?),
-                _ => to_json::encode(l, -1, Empty::List, ROOM).map_err(Error::internal)?,
+                Format::Yaml | Format::Msgpack => by.encode(Encoding::Json, &read(l, by, from)?)?,
+                _ => to_json::encode(l, -1, Empty::List, by.room()).map_err(Error::internal)?,
             };
             l.push_bytes(&text);
             Ok(())
         }
         Format::Yaml => {
-            let text = yaml::encode(&read(l, from)?)?;
-            l.push_str(&text);
+            let text = by.encode(Encoding::Yaml, &read(l, by, from)?)?;
+            l.push_bytes(&text);
             Ok(())
         }
         Format::Msgpack => {
-            let bytes = msgpack::encode(&read(l, from)?)?;
+            let bytes = by.encode(Encoding::Msgpack, &read(l, by, from)?)?;
             l.push_bytes(&bytes);
             Ok(())
         }
         Format::String | Format::Bytes => {
             if !matches!(from, Format::String | Format::Bytes) {
-                to_lua(l, from)?;
-                push_text(l)?;
+                to_lua(l, by, from)?;
+                push_text(l, by)?;
             }
             Ok(())
         }
@@ -62,12 +60,12 @@ pub fn convert(l: State, from: Format, to: Format) -> Result<()> {
 }
 
 /// Replaces the content on top by the Lua value that it stands for.
-pub fn to_lua(l: State, from: Format) -> Result<()> {
+pub fn to_lua(l: State, by: &Transcoder, from: Format) -> Result<()> {
     match from {
         Format::Lua | Format::Golang | Format::String | Format::Bytes => Ok(()),
         Format::Json => from_json::decode(l, l.bytes(-1).unwrap_or_default()),
         Format::Yaml | Format::Msgpack => {
-            let tree = read(l, from)?;
+            let tree = read(l, by, from)?;
             value::push(l, &tree);
             Ok(())
         }
@@ -75,18 +73,18 @@ pub fn to_lua(l: State, from: Format) -> Result<()> {
 }
 
 /// The content on top as a tree.
-fn read(l: State, from: Format) -> Result<Value> {
-    let bytes = || l.bytes(-1).unwrap_or_default();
+fn read(l: State, by: &Transcoder, from: Format) -> Result<Value> {
+    let decode = |encoding| by.decode(encoding, l.bytes(-1).unwrap_or_default());
     match from {
-        Format::Json => json::decode(bytes(), ROOM),
-        Format::Yaml => yaml::decode(bytes(), ROOM),
-        Format::Msgpack => msgpack::decode(bytes()),
-        _ => tree(l, l.top()).map_err(Error::internal),
+        Format::Json => decode(Encoding::Json),
+        Format::Yaml => decode(Encoding::Yaml),
+        Format::Msgpack => decode(Encoding::Msgpack),
+        _ => tree(l, l.top(), by.room()).map_err(Error::internal),
     }
 }
 
 /// Pushes the text that a value on top is as a string.
-fn push_text(l: State) -> Result<()> {
+fn push_text(l: State, by: &Transcoder) -> Result<()> {
     match l.type_of(-1) {
         Type::String => (),
         Type::None | Type::Nil => l.push_str(""),
@@ -100,7 +98,7 @@ fn push_text(l: State) -> Result<()> {
             l.push_bytes(&text);
         }
         Type::Table => {
-            let text = to_json::encode(l, -1, Empty::List, ROOM).map_err(Error::internal)?;
+            let text = to_json::encode(l, -1, Empty::List, by.room()).map_err(Error::internal)?;
             l.push_bytes(&text);
         }
         _ => l.push_text_of(-1),
@@ -110,8 +108,8 @@ fn push_text(l: State) -> Result<()> {
 
 /// The value at `index` as a tree: a table with any positive integer key is a list up to the
 /// largest of them, any other a map with texts as keys. What is no data is its text.
-fn tree(l: State, index: c_int) -> std::result::Result<Value, String> {
-    Reader { l, around: Vec::new(), n_left: VALUES_MAX, room: ROOM }.value(index)
+fn tree(l: State, index: c_int, room: usize) -> std::result::Result<Value, String> {
+    Reader { l, around: Vec::new(), n_left: VALUES_MAX, room }.value(index)
 }
 
 struct Reader {
@@ -166,7 +164,7 @@ impl Reader {
     fn text(&mut self, index: c_int) -> std::result::Result<Value, String> {
         let bytes = self.l.bytes(index).unwrap_or_default();
         let left = self.room.checked_sub(bytes.len());
-        self.room = left.ok_or_else(|| format!("longer than {ROOM} bytes"))?;
+        self.room = left.ok_or_else(|| "longer than a payload may be".to_owned())?;
         Ok(match std::str::from_utf8(bytes) {
             Ok(text) => Value::Str(text.to_owned()),
             Err(_) => Value::Bytes(bytes.to_vec()),

@@ -88,8 +88,9 @@ fn no_path() -> Error {
 
 /// The Lua value; an error has none.
 fn data(cx: &mut Cx) -> Ret {
+    let by = cx.vm().kernel.transcoder.clone();
     let converted = match content(cx)? {
-        Some(format) => convert::to_lua(cx.l, format),
+        Some(format) => convert::to_lua(cx.l, &by, format),
         None => Err(no_path()),
     };
     match converted {
@@ -110,7 +111,8 @@ fn transcode(cx: &mut Cx) -> Ret {
     }
     let to = FORMATS.iter().find(|(_, text, _)| *text == to).and_then(|(_, _, format)| *format);
     let (Some(from), Some(to)) = (from, to) else { return cx.fail(no_path()) };
-    if let Err(error) = convert::convert(l, from, to) {
+    let by = cx.vm().kernel.transcoder.clone();
+    if let Err(error) = convert::convert(l, &by, from, to) {
         return cx.fail(error);
     }
     let slot = Slot::take(l);

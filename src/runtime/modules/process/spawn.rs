@@ -281,7 +281,9 @@ fn site(cx: &mut Cx, first: c_int) -> Result<Result<Site, Error>, Raise> {
     };
     let process = &mut vm.processes[vm.current];
     let mut parent = Parent { vm: number, population, spread: &mut process.spread, can_wait };
-    let kept = !recipe.host.isolated() && parent.keeps(&recipe.definition);
+    // Who cannot wait has its children in its VM, whatever that is.
+    let is_apart = recipe.host.isolated() || (vm.alone && can_wait);
+    let kept = !is_apart && parent.keeps(&recipe.definition);
     if let Some(here) = recipe.here
         && kept
     {
