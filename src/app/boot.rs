@@ -101,12 +101,21 @@ impl System {
 
     /// Stops services, components and infrastructure. What is not done within `timeout` is left, with
     /// a warning. `progress` is called once a second while services stop.
+    ///
+    /// What processes that still live hold is left to the end of the program.
     pub fn shut_down(mut self, timeout: Duration, progress: &mut Progress<'_>) {
-        let deadline = Instant::now() + timeout;
+        let began = Instant::now();
+        self.stop_services(timeout, progress);
+        self.finish(timeout.saturating_sub(began.elapsed()));
+    }
+
+    /// The first part of a shutdown: services stop, and processes with their hosts.
+    pub fn stop_services(&self, timeout: Duration, progress: &mut Progress<'_>) {
+        let began = Instant::now();
         let logger = self.infrastructure.logger.named("shutdown");
         let stopping = self.roster.stop_all();
         loop {
-            let left = deadline.saturating_duration_since(Instant::now());
+            let left = timeout.saturating_sub(began.elapsed());
             if left.is_zero() {
                 logger.warn("shutdown timeout, remaining work is abandoned", []);
                 break;
@@ -125,6 +134,13 @@ impl System {
                 None => progress(&self.supervisor.waiting_for()),
             }
         }
+    }
+
+    /// The second part: components and infrastructure stop, nothing runs any more. A change of the
+    /// registry that is under way gets `patience`, and a moment at least.
+    pub fn finish(&mut self, patience: Duration) {
+        let began = Instant::now();
+        let logger = self.infrastructure.logger.named("shutdown");
         let observe = |step| log_step(&logger, step);
         for error in self.loader.stop(&self.infrastructure.context, &observe) {
             logger.error("component did not stop", [("error", error.to_string().into())]);
@@ -133,10 +149,17 @@ impl System {
         self.kernel.functions.close();
         self.infrastructure.stop();
         self.pool.close();
-        let left = deadline.saturating_duration_since(Instant::now());
+        let left = patience.saturating_sub(began.elapsed());
         if let Err(error) = self.registry.close(left.max(CLOSE_PATIENCE)) {
             logger.warn("registry was not closed", [("error", error.to_string().into())]);
         }
+    }
+
+    /// Frees what is left, processes that still live among it. After [`System::finish`].
+    pub fn clear(self) {
+        // First, or the end of each call would let the next one in.
+        self.kernel.functions.clear();
+        self.infrastructure.clear();
     }
 
     pub fn context(&self) -> &AppContext {

@@ -18,6 +18,7 @@
 //! | hosts | engine | kinds `process.host`, `terminal.host` |
 //! | services | hosts | kind `process.service` |
 
+use std::path::PathBuf;
 use std::sync::{Arc, OnceLock, Weak};
 
 use crate::app::infrastructure::{CONFIG, Infrastructure, LOGGER, MAILBOX, TABLE};
@@ -74,7 +75,10 @@ pub fn all(infrastructure: &Infrastructure) -> Vec<Box<dyn Component>> {
         Box::new(DispatcherComponent),
         Box::new(TerminalComponent),
         Box::new(EventsComponent),
-        Box::new(RegistryComponent { expansion: infrastructure.expansion.clone() }),
+        Box::new(RegistryComponent {
+            expansion: infrastructure.expansion.clone(),
+            dir: infrastructure.dir.clone(),
+        }),
         Box::new(FinderComponent),
         Box::new(SupervisorComponent { scheduler: scheduler.clone() }),
         Box::new(TopologyComponent),
@@ -149,6 +153,7 @@ component!(EventsComponent, "events", ["dispatcher"], |_, context| {
 });
 
 struct RegistryComponent {
+    dir: PathBuf,
     expansion: Option<Arc<dyn Expansion>>,
 }
 
@@ -157,7 +162,7 @@ component!(RegistryComponent, "registry", ["dispatcher"], |this, context| {
     let publisher: Arc<dyn Publisher> = Arc::new(RegistryEvents { bus: (*bus).clone() });
     let config = need(context, &CONFIG)?;
     let logger = need(context, &LOGGER)?.named("registry");
-    let settings = registry_settings::read(&config, &logger)?;
+    let settings = registry_settings::read(&config, &this.dir, &logger)?;
     let expansion = this.expansion.clone();
     let settings = Settings { publisher: Some(publisher), expansion, ..settings };
     context.attach(&REGISTRY, Arc::new(Registry::new(settings)));

@@ -42,7 +42,7 @@ const KEY_MAX: usize = 1024;
 
 /// Where settings come from.
 pub struct Sources<'a> {
-    /// The named files; each must exist. Empty: [`DEFAULT_FILE`], if there is one.
+    /// The named files; each must exist.
     pub files: &'a [PathBuf],
     pub profiles: &'a [String],
     /// Dotted keys below the files.
@@ -63,6 +63,14 @@ pub struct Loaded {
     pub dir: PathBuf,
 }
 
+/// The files to read: those that are `named`, or else [`DEFAULT_FILE`] in `dir`, if there is one.
+pub fn files(named: &[PathBuf], dir: &Path) -> Vec<PathBuf> {
+    match named {
+        [] => Some(dir.join(DEFAULT_FILE)).filter(|path| path.exists()).into_iter().collect(),
+        named => named.to_vec(),
+    }
+}
+
 /// Reads and merges everything.
 pub fn load(sources: &Sources<'_>) -> Result<Loaded> {
     let mut config = Config::builder();
@@ -70,13 +78,7 @@ pub fn load(sources: &Sources<'_>) -> Result<Loaded> {
         config.set(*key, value.clone());
     }
     let mut profiles: IndexMap<String, Vec<(String, Value)>> = IndexMap::new();
-    let default_file = [PathBuf::from(DEFAULT_FILE)];
-    let is_default = sources.files.is_empty();
-    let files = if is_default { &default_file } else { sources.files };
-    for path in files {
-        if is_default && !path.exists() {
-            continue;
-        }
+    for path in sources.files {
         for (key, value) in flatten_file(read(path)?, &mut profiles) {
             check_key(&key).map_err(|error| in_file(path, error))?;
             check_env(&key, &value, sources.env).map_err(|error| in_file(path, error))?;
@@ -105,7 +107,7 @@ pub fn load(sources: &Sources<'_>) -> Result<Loaded> {
     for (key, value) in sets {
         config.set(key, value);
     }
-    let dir = files.first().and_then(|path| path.parent()).unwrap_or(Path::new(""));
+    let dir = sources.files.first().and_then(|path| path.parent()).unwrap_or(Path::new(""));
     let dir = if dir == Path::new("") { PathBuf::from(".") } else { dir.to_owned() };
     Ok(Loaded { config: config.build(), dir })
 }

@@ -1,8 +1,10 @@
 //! Phase 1 of the boot: what has to be there before any component loads.
 
+use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Duration;
 
+use crate::app::endpoint;
 use crate::core::blocking::Pool;
 use crate::core::expansion::Expansion;
 use crate::core::pid::{HostId, NodeId};
@@ -32,6 +34,8 @@ pub struct Options {
     pub clock: Clock,
     /// For components that have settings of their own.
     pub config: Arc<Config>,
+    /// Where relative paths in the settings start; empty: at the working directory.
+    pub dir: PathBuf,
     /// What the registry asks for modules; None: dependencies are entries like others.
     pub expansion: Option<Arc<dyn Expansion>>,
 }
@@ -45,6 +49,7 @@ impl Default for Options {
             logger: Logger::silent(),
             clock: Clock::real(),
             config: Arc::default(),
+            dir: PathBuf::new(),
             expansion: None,
         }
     }
@@ -66,6 +71,7 @@ pub struct Infrastructure {
     pub blocking: Arc<Pool>,
     pub changes: Arc<Pool>,
     pub node_name: String,
+    pub dir: PathBuf,
     pub expansion: Option<Arc<dyn Expansion>>,
 }
 
@@ -92,6 +98,7 @@ impl Infrastructure {
             name => NodeId::intern(name),
         };
         let relay = Arc::new(relay::Node::new(node, table.clone(), handle.clone()));
+        endpoint::attach_host(&relay)?;
         let peers = Peers::new(node);
         let router = Router::new(relay.clone(), Box::new(peers.clone()), Box::new(NoRoute));
         let mailbox = Mailbox::new(router, handle.workers(), options.lane_max);
@@ -115,6 +122,7 @@ impl Infrastructure {
             blocking: Arc::new(Pool::new("wippy-blocking", BLOCKING_THREADS)),
             changes: Arc::new(Pool::new("wippy-changes", 1)),
             node_name: options.node_name,
+            dir: options.dir,
             expansion: options.expansion,
         })
     }
@@ -126,5 +134,12 @@ impl Infrastructure {
         self.changes.close(BLOCKING_PATIENCE);
         self.blocking.close(BLOCKING_PATIENCE);
         self.bus.stop();
+    }
+
+    /// Frees the VMs of processes that still live, and those that were about to run: they hold
+    /// everything. After the stop.
+    pub fn clear(&self) {
+        self.relay.table().clear();
+        self.scheduler.clear();
     }
 }

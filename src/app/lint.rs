@@ -11,8 +11,8 @@ use crate::lang::check::codes::{self, Severity};
 use crate::lang::check::rules::{self, Fix};
 use crate::lang::check::{Grants, check};
 use crate::lang::diagnostic::Diagnostic;
-use crate::lang::parser::parse;
-use crate::lang::resolve::resolve;
+use crate::lang::parser::{Parsed, parse};
+use crate::lang::resolve::{Resolved, resolve};
 use crate::lang::span::Lines;
 use crate::runtime::modules::declarations;
 use crate::runtime::type_check;
@@ -48,24 +48,17 @@ pub fn check_entry(entry: &Entry, with_rules: bool) -> Vec<Finding> {
     let Some(source) = source(entry) else { return Vec::new() };
     let parsed = parse(source);
     let resolved = resolve(&parsed.ast);
-    let mut found: Vec<(Diagnostic, Option<Fix>)> = Vec::new();
-    found.extend(parsed.diagnostics.iter().cloned().map(|diagnostic| (diagnostic, None)));
-    if parsed.diagnostics.is_empty() {
-        found.extend(resolved.diagnostics.iter().cloned().map(|diagnostic| (diagnostic, None)));
-        let listed = entry.data.get("modules").and_then(Value::as_list).unwrap_or_default();
-        let modules: Vec<&str> = listed.iter().filter_map(Value::as_str).collect();
-        let imports = type_check::imports(entry);
-        let imports: Vec<&str> = imports.iter().map(String::as_str).collect();
-        let grants = Grants { modules: Some(&modules), imports: &imports };
-        let library = declarations::library();
-        let checked = check(&parsed.ast, &resolved, source, library, grants);
-        found.extend(checked.diagnostics.into_iter().map(|diagnostic| (diagnostic, None)));
-        if with_rules {
-            // Imports may do anything when they are loaded; modules of the runtime do not.
-            let is_granted = |name: &str| library.has(name, &modules);
-            found.extend(rules::find(&parsed.ast, &resolved, source, &is_granted));
-        }
-    }
+    let modules = modules(entry);
+    let modules: Vec<&str> = modules.iter().map(String::as_str).collect();
+    let imports = type_check::imports(entry);
+    let imports: Vec<&str> = imports.iter().map(String::as_str).collect();
+    let grants = Grants { modules: Some(&modules), imports: &imports };
+    let library = declarations::library();
+    let checked = || check(&parsed.ast, &resolved, source, library, grants).diagnostics;
+    // Imports may do anything when they are loaded; modules of the runtime do not.
+    let is_granted = |name: &str| library.has(name, &modules);
+    let rules: Option<&dyn Fn(&str) -> bool> = if with_rules { Some(&is_granted) } else { None };
+    let found = diagnose(&parsed, &resolved, source, checked, rules);
     let finding = |(diagnostic, fix): (Diagnostic, Option<Fix>)| {
         let (line, column) = position(&parsed.ast.lines, source, diagnostic.span.start);
         let severity = codes::severity(diagnostic.code);
@@ -74,6 +67,34 @@ pub fn check_entry(entry: &Entry, with_rules: bool) -> Vec<Finding> {
     let mut findings: Vec<Finding> = found.into_iter().map(finding).collect();
     findings.sort_by_key(|f| (f.severity, f.line, f.column, f.diagnostic.code));
     findings
+}
+
+/// The modules that an entry lists.
+pub fn modules(entry: &Entry) -> Vec<String> {
+    let listed = entry.data.get("modules").and_then(Value::as_list).unwrap_or_default();
+    listed.iter().filter_map(Value::as_str).map(str::to_owned).collect()
+}
+
+/// What is to be said of a source: what does not parse, or else what `checked` finds and what breaks the
+/// style rules, each with its fix if there is one. The rules want to know which modules a `require` is
+/// sure to find; without `is_granted` they are left out.
+pub fn diagnose(
+    parsed: &Parsed,
+    resolved: &Resolved,
+    source: &str,
+    checked: impl FnOnce() -> Vec<Diagnostic>,
+    is_granted: Option<&dyn Fn(&str) -> bool>,
+) -> Vec<(Diagnostic, Option<Fix>)> {
+    let plain = |diagnostic: Diagnostic| (diagnostic, None);
+    let mut found: Vec<_> = parsed.diagnostics.iter().cloned().map(plain).collect();
+    if found.is_empty() {
+        found.extend(resolved.diagnostics.iter().cloned().map(plain));
+        found.extend(checked().into_iter().map(plain));
+        if let Some(is_granted) = is_granted {
+            found.extend(rules::find(&parsed.ast, resolved, source, is_granted));
+        }
+    }
+    found
 }
 
 /// Line and column of a byte, both from 1; the column counts characters.

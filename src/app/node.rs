@@ -33,7 +33,12 @@ use crate::system::tuning::Tuning;
 
 pub use crate::app::infrastructure::Options;
 use crate::app::outside;
-pub use crate::app::outside::{Ended, Endpoint, Message};
+
+pub use crate::app::endpoint::{Endpoint, Message};
+use crate::app::pending::Pending;
+
+/// The end of a process or of a call, to be waited for.
+pub type Ended = Pending<Value>;
 
 pub struct Node {
     pub kernel: Arc<Kernel>,
@@ -130,17 +135,16 @@ impl Node {
     }
 
     /// An address to which processes send and a thread of this program receives.
-    pub fn endpoint(&self, name: &str) -> Result<Endpoint> {
-        Endpoint::open(&self.kernel, name)
+    pub fn endpoint(&self) -> Result<Endpoint> {
+        Endpoint::open(&self.kernel)
     }
 
     /// Starts a process and returns once it is there; [`Ended`] hears of its end.
     pub fn spawn(&self, source: &str, host: &str, args: &[Value]) -> Result<(Pid, Ended)> {
-        outside::spawn(&self.kernel, source, host, args)
+        let process = outside::spawn(&self.kernel, source, host, args).join()?;
+        Ok((process.pid(), process.into_outcome()))
     }
-}
 
-impl Node {
     /// Calls a function; [`Ended`] hears of its result. `NOT_FOUND`: there is none.
     pub fn call(&self, target: &str, args: &[Value]) -> Result<Ended> {
         outside::call(&self.kernel, target, args)
@@ -152,5 +156,7 @@ impl Drop for Node {
         self.kernel.functions.close();
         self.infrastructure.stop();
         self.pool.close();
+        self.kernel.functions.clear();
+        self.infrastructure.clear();
     }
 }

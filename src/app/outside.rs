@@ -1,53 +1,44 @@
-//! What threads that are no workers do with processes: start them, send to them, receive from them.
+//! What threads that are no workers do with processes: start them, call functions, send.
 //!
-//! These calls may block: they are not for handlers that workers call.
+//! Nothing here waits; what takes time is handed out as a [`Pending`].
 
-use std::sync::Arc;
-use std::sync::mpsc;
-use std::time::{Duration, Instant};
+use std::sync::{Arc, Weak};
 
-use crossbeam_channel::{Receiver, RecvTimeoutError, Sender};
-
-use crate::core::pid::{HostId, Pid};
-use crate::core::relay::node::{Host, Sink};
-use crate::core::relay::{Body, Exit, Outcome, Package, Refusal, Refused};
-use crate::infra::error::{Error, Kind, Result};
+use crate::app::pending::{Pending, pending};
+use crate::core::pid::Pid;
+use crate::core::relay::{Body, Exit, Outcome, Package};
+use crate::infra::error::Result;
 use crate::infra::transcoder::Value;
 use crate::infra::transcoder::wire::Wire;
 use crate::system::functions::{self, Call};
-use crate::system::kernel::{Kernel, RootSpawn};
+use crate::system::kernel::{Kernel, RootSpawn, terminated};
 
-/// How long a sender rests while its target has no room.
-const REST: Duration = Duration::from_micros(200);
-
-/// Starts a process of the entry `source` on `host` and returns once its chunk has run.
+/// Starts a process of the entry `source` on `host`. It is there once its chunk has run.
 ///
 /// # Errors
 /// Those of `process.spawn`: an unknown entry or host, a host that does not run, whatever the chunk
 /// raises.
-pub fn spawn(kernel: &Kernel, source: &str, host: &str, args: &[Value]) -> Result<(Pid, Ended)> {
-    let (sender, ended) = mpsc::channel();
-    let (reply, started) = mpsc::channel();
+pub fn spawn(kernel: &Arc<Kernel>, source: &str, host: &str, args: &[Value]) -> Pending<Process> {
+    let (end, outcome) = pending();
+    let (start, started) = pending();
     let spawn = RootSpawn {
         source: source.into(),
         host: host.into(),
         args: Wire::of(args),
         frame: None,
         terminal: None,
-        on_end: Some(Box::new(move |exit: &Exit| {
-            // Nobody may be waiting for it.
-            let _ = sender.send(exit.outcome.clone());
-        })),
+        on_end: Some(Box::new(move |exit: &Exit| end.keep(result(exit.outcome.clone())))),
     };
-    kernel.spawn(
-        spawn,
-        Box::new(move |result| {
-            let _ = reply.send(result);
-        }),
-    );
-    let gone = |_| Error::unavailable("the runtime has stopped");
-    let pid = started.recv().map_err(gone)??;
-    Ok((pid, Ended(ended)))
+    let weak = Arc::downgrade(kernel);
+    let reply = move |result: Result<Pid>| {
+        start.keep(result.map(|pid| {
+            let kernel = weak.clone();
+            let outcome = outcome.with_abort(move || kill(&kernel, pid));
+            Process { pid, kernel: weak, outcome }
+        }));
+    };
+    kernel.spawn(spawn, Box::new(reply));
+    started
 }
 
 /// Sends a message, once.
@@ -59,139 +50,77 @@ pub fn try_send(kernel: &Kernel, from: Pid, to: Pid, topic: &str, values: &[Valu
     sent.map_err(|refused| refused.reason.into())
 }
 
-fn message(topic: &str, values: &[Value]) -> Body {
+/// A message with its topic.
+pub(super) fn message(topic: &str, values: &[Value]) -> Body {
     let mut message = Wire::new();
     message.str(topic.as_bytes());
     values.iter().for_each(|value| message.value(value));
     Body::Message(message)
 }
 
-/// Calls a function; what is given hears of its result. `NOT_FOUND`: there is none.
-pub fn call(kernel: &Arc<Kernel>, target: &str, args: &[Value]) -> Result<Ended> {
+/// Calls a function. `NOT_FOUND`: there is none.
+pub fn call(kernel: &Arc<Kernel>, target: &str, args: &[Value]) -> Result<Pending<Value>> {
     let function = kernel.functions.get(target)?;
-    let (sender, ended) = mpsc::channel();
+    let (promise, outcome) = pending();
     let (args, parent) = (Wire::of(args), Pid::NONE);
-    let done = move |outcome| {
-        // Nobody may be waiting for it any more.
-        let _ = sender.send(outcome);
-    };
-    functions::call(kernel, Call { function, args, frame: None, parent, at: None }, Box::new(done));
-    Ok(Ended(ended))
-}
-
-/// The end of a process, to be waited for.
-pub struct Ended(mpsc::Receiver<Outcome>);
-
-impl Ended {
-    /// The value the process returned, or its error. `TIMEOUT`: it still runs.
-    pub fn wait(&self, timeout: Duration) -> Result<Value> {
-        let outcome = self
-            .0
-            .recv_timeout(timeout)
-            .map_err(|_| Error::new(Kind::Timeout, "the process has not ended in time"))?;
-        match outcome {
-            Outcome::Value(wire) => Ok(wire.reader().value().unwrap_or_default()),
-            Outcome::Error(error) => Err(error),
+    let call = Call { function, args, frame: None, parent, at: None };
+    let done = Box::new(move |outcome| promise.keep(result(outcome)));
+    let control = functions::call(kernel, call, done);
+    let weak = Arc::downgrade(kernel);
+    Ok(outcome.with_abort(move || {
+        if let Some(kernel) = weak.upgrade() {
+            control.cancel(&kernel);
         }
+    }))
+}
+
+fn result(outcome: Outcome) -> Result<Value> {
+    match outcome {
+        Outcome::Value(wire) => Ok(wire.reader().value().unwrap_or_default()),
+        Outcome::Error(error) => Err(error),
     }
 }
 
-/// A message as an [`Endpoint`] receives it.
-#[derive(Clone, Debug, PartialEq)]
-pub struct Message {
-    /// [`Pid::NONE`] if no process sent it.
-    pub from: Pid,
-    pub topic: String,
-    pub values: Vec<Value>,
+fn kill(kernel: &Weak<Kernel>, pid: Pid) {
+    if let Some(kernel) = kernel.upgrade() {
+        // It may have ended meanwhile.
+        let _ = kernel.kill(Pid::NONE, pid, terminated());
+    }
 }
 
-/// An address outside Lua: processes send to its PID as to any other, a thread of the program
-/// receives. What is not yet received is kept without a bound, as in a process's mailbox. It cannot be
-/// monitored or linked to.
-pub struct Endpoint {
+/// A process that was started from Rust.
+///
+/// Dropping it changes nothing for the process.
+#[derive(Debug)]
+pub struct Process {
     pid: Pid,
-    kernel: Arc<Kernel>,
-    messages: Receiver<Message>,
+    kernel: Weak<Kernel>,
+    outcome: Pending<Value>,
 }
 
-impl Endpoint {
-    /// Takes the host id `name`, which no host and no other endpoint may have.
-    pub fn open(kernel: &Arc<Kernel>, name: &str) -> Result<Endpoint> {
-        let (sender, messages) = crossbeam_channel::unbounded();
-        let host = HostId::intern(name);
-        let sink = Host::Sink(Arc::new(Inbox { sender }));
-        kernel.mailbox.router().local().attach_host(host, sink)?;
-        let pid = Pid::new(kernel.pids.node(), host, 1);
-        Ok(Endpoint { pid, kernel: kernel.clone(), messages })
-    }
-
-    /// The address, as processes know it.
+impl Process {
+    /// Its address, for as long as the runtime is there; also after its end, when sends to it fail.
     pub fn pid(&self) -> Pid {
         self.pid
     }
 
-    /// The address as an argument or a field of a message.
-    pub fn address(&self) -> Value {
-        self.pid.text().as_str().into()
+    /// What its main function returns, once it does, or the error it ends with.
+    /// [`abort`](Pending::abort) ends the process at once.
+    pub fn outcome(&self) -> &Pending<Value> {
+        &self.outcome
     }
 
-    /// Sends a message that comes from this address, waiting while the target has no room. Messages
-    /// from one thread to one process arrive in the order in which they were sent.
-    ///
-    /// # Errors
-    /// `NOT_FOUND`: the target has ended. `TIMEOUT`: no room for it within `timeout`.
-    pub fn send(&self, to: Pid, topic: &str, values: &[Value], timeout: Duration) -> Result<()> {
-        let deadline = Instant::now() + timeout;
-        let mut package = Package { from: self.pid, to, body: message(topic, values) };
-        loop {
-            match self.kernel.mailbox.send_from_outside(package) {
-                Ok(()) => return Ok(()),
-                Err(Refused { package: back, reason: Refusal::Busy }) => package = back,
-                Err(refused) => return Err(refused.reason.into()),
-            }
-            if Instant::now() >= deadline {
-                return Err(Error::new(Kind::Timeout, "the process takes no messages"));
-            }
-            std::thread::sleep(REST);
-        }
+    /// The same, to be kept or awaited.
+    pub fn into_outcome(self) -> Pending<Value> {
+        self.outcome
     }
 
-    /// The next message, in order of arrival. `TIMEOUT`: none has come.
-    pub fn receive(&self, timeout: Duration) -> Result<Message> {
-        self.messages.recv_timeout(timeout).map_err(|error| match error {
-            RecvTimeoutError::Timeout => Error::new(Kind::Timeout, "no message has come in time"),
-            RecvTimeoutError::Disconnected => Error::unavailable("the runtime has stopped"),
-        })
-    }
-}
-
-impl Drop for Endpoint {
-    fn drop(&mut self) {
-        self.kernel.mailbox.router().local().detach_host(self.pid.host());
-    }
-}
-
-struct Inbox {
-    sender: Sender<Message>,
-}
-
-impl Sink for Inbox {
-    fn deliver(&self, package: Package) -> std::result::Result<(), Refused> {
-        let Body::Message(wire) = &package.body else {
-            // Nothing is monitored from here, and there is nothing to cancel.
-            return Ok(());
-        };
-        let mut reader = wire.reader();
-        let topic = reader.value();
-        let message = Message {
-            from: package.from,
-            topic: topic.as_ref().and_then(Value::as_str).unwrap_or_default().to_owned(),
-            values: std::iter::from_fn(|| reader.value()).collect(),
-        };
-        match self.sender.send(message) {
-            Ok(()) => Ok(()),
-            // The endpoint is being dropped.
-            Err(_) => Err(Refused { package, reason: Refusal::NoProcess }),
+    /// Asks it to end: it gets a `CANCEL` event with this reason, and decides what to do about it. Does
+    /// nothing if it has ended.
+    pub fn cancel(&self, reason: &str) {
+        if let Some(kernel) = self.kernel.upgrade() {
+            // It may have ended meanwhile.
+            let _ = kernel.cancel(Pid::NONE, self.pid, reason);
         }
     }
 }

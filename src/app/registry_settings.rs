@@ -4,13 +4,14 @@
 //! |---|---|
 //! | `registry.enable_history` | true |
 //! | `registry.history_type` | `memory`; others: `sqlite`, `nil` |
-//! | `registry.history_path` | `.wippy/registry.db`; starts at the working directory if relative |
+//! | `registry.history_path` | `.wippy/registry.db`; starts at the directory of the project if relative |
 //! | `registry.event_wait_timeout` | 30s |
 //! | `registry.dispatch_internal_kinds` | those of [`Settings::default`] |
 //!
 //! A type nobody knows is a slip: it is reported, and versions are kept in memory. `postgres` is a
 //! type that is known and not there: who asks for it wants versions to last, so the start ends.
 
+use std::path::Path;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -24,9 +25,9 @@ use crate::infra::transcoder::Value;
 /// Where versions are kept on disk unless configured.
 pub const HISTORY_PATH: &str = ".wippy/registry.db";
 
-/// Opens the history. `INVALID` for `postgres`, else errors are those of the history's file.
-pub fn read(config: &Config, logger: &Logger) -> Result<Settings> {
-    let mut settings = Settings { history: history(config, logger)?, ..Settings::default() };
+/// Opens the history; a relative path starts at `dir`. `INVALID` for `postgres`, else errors are those of the history's file.
+pub fn read(config: &Config, dir: &Path, logger: &Logger) -> Result<Settings> {
+    let mut settings = Settings { history: history(config, dir, logger)?, ..Settings::default() };
     if let Some(timeout) = duration_of(config, "registry.event_wait_timeout") {
         settings.event_wait_timeout = timeout;
     }
@@ -37,7 +38,7 @@ pub fn read(config: &Config, logger: &Logger) -> Result<Settings> {
     Ok(settings)
 }
 
-fn history(config: &Config, logger: &Logger) -> Result<Option<Arc<dyn History>>> {
+fn history(config: &Config, dir: &Path, logger: &Logger) -> Result<Option<Arc<dyn History>>> {
     if config.get_bool("registry.enable_history") == Some(false) {
         return Ok(None);
     }
@@ -48,7 +49,7 @@ fn history(config: &Config, logger: &Logger) -> Result<Option<Arc<dyn History>>>
             // To SQLite an empty path is a file that goes with the program.
             let path = config.get_str("registry.history_path").filter(|path| !path.is_empty());
             let path = path.unwrap_or(HISTORY_PATH);
-            return Ok(Some(Arc::new(SqliteHistory::open(path)?)));
+            return Ok(Some(Arc::new(SqliteHistory::open(dir.join(path))?)));
         }
         "postgres" => {
             let text = "registry.history_type postgres is not supported, use sqlite";
@@ -81,7 +82,7 @@ mod tests {
 
     #[track_caller]
     fn check_history(pairs: &[(&str, Value)], kept: bool) {
-        let settings = read(&config(pairs), &Logger::silent()).unwrap();
+        let settings = read(&config(pairs), Path::new(""), &Logger::silent()).unwrap();
         let head = settings.history.map(|history| history.head());
         assert_eq!(head, kept.then_some(Ok(VersionId::ROOT)));
     }
@@ -96,7 +97,8 @@ mod tests {
         check_history(&[("enable_history", false.into())], false);
         let no = [("enable_history", false.into()), ("history_type", "postgres".into())];
         check_history(&no, false);
-        let error = read(&config(&no[1..]), &Logger::silent()).map(|_| ()).unwrap_err();
+        let read = read(&config(&no[1..]), Path::new(""), &Logger::silent());
+        let error = read.map(|_| ()).unwrap_err();
         let text = "registry.history_type postgres is not supported, use sqlite";
         assert_eq!(error.to_string(), text);
     }
@@ -113,7 +115,9 @@ mod tests {
 
     #[test]
     fn the_other_settings() {
-        let read = |pairs: &[(&str, Value)]| read(&config(pairs), &Logger::silent()).unwrap();
+        let read = |pairs: &[(&str, Value)]| {
+            read(&config(pairs), Path::new(""), &Logger::silent()).unwrap()
+        };
         let kinds = Value::List(vec!["a.b".into()]);
         let settings = read(&[("dispatch_internal_kinds", kinds)]);
         assert_eq!(settings.internal_kinds, ["a.b"]);

@@ -5,6 +5,8 @@
 //! leaves at once: with status 1 if it is the second one, and with the code that is already there if a
 //! program's own end began the shutdown and the signal merely cuts the waiting short.
 
+use std::time::Duration;
+
 use parking_lot::{Condvar, Mutex};
 
 #[derive(Default)]
@@ -57,6 +59,13 @@ impl Shutdown {
         while !state.begun {
             self.begun.wait(&mut state);
         }
+    }
+
+    /// Waits at most `timeout` until somebody asks. Has anybody?
+    pub fn wait_for(&self, timeout: Duration) -> bool {
+        let mut state = self.state.lock();
+        let _ = self.begun.wait_while_for(&mut state, |state| !state.begun, timeout);
+        state.begun
     }
 
     pub fn has_begun(&self) -> bool {

@@ -83,6 +83,8 @@ pub enum Command {
     Registry(RegistryArgs),
     /// Check the Lua sources of a project
     Lint(LintArgs),
+    /// Serve editors: a language server on stdin and stdout
+    Lsp(LspArgs),
 }
 
 const RUN_HELP: &str = "\
@@ -305,6 +307,31 @@ pub struct LintArgs {
     /// Empty the Lua cache first
     #[arg(long)]
     pub cache_reset: bool,
+    /// Change a setting; may be repeated
+    #[arg(long = "set", value_name = "SECTION.PATH=VALUE")]
+    pub sets: Vec<String>,
+    /// Apply a profile of the configuration; may be repeated
+    #[arg(long = "profile", value_name = "NAME")]
+    pub profiles: Vec<String>,
+}
+
+const LSP_HELP: &str = "\
+An editor starts this and speaks the Language Server Protocol with it. The project is the one in the
+folder that the editor works in, or in that of -C. A source of an entry has the modules and imports
+of that entry; without a project, there are all modules. The diagnostics are those of `wippy lint`.";
+
+#[derive(Clone, Debug, Default, Args)]
+#[command(after_help = LSP_HELP, args_override_self = true)]
+pub struct LspArgs {
+    /// The lock file to start from
+    #[arg(short = 'l', long, value_name = "FILE", default_value = "wippy.lock")]
+    pub lock_file: PathBuf,
+    /// Add the style rules, W0001 and so on
+    #[arg(long)]
+    pub rules: bool,
+    /// What clients add to say how they speak; there is no other way
+    #[arg(long, hide = true)]
+    pub stdio: bool,
     /// Change a setting; may be repeated
     #[arg(long = "set", value_name = "SECTION.PATH=VALUE")]
     pub sets: Vec<String>,

@@ -5,7 +5,7 @@
 
 pub mod args;
 pub mod commands;
-pub mod entries;
+pub mod configuration;
 pub mod exec_spec;
 pub mod exit_code;
 pub mod memory_limit;
@@ -54,6 +54,7 @@ fn dispatch(cli: Cli) -> Result<ExitCode> {
         Some(Command::Version(args)) => commands::version::version(&global, &args),
         Some(Command::Registry(args)) => commands::registry::registry(&global, &args),
         Some(Command::Lint(args)) => commands::lint::lint(&global, &args),
+        Some(Command::Lsp(args)) => commands::lsp::lsp(&global, &args),
         None => {
             if !global.silent {
                 output::raw(&commands::version::banner());

@@ -108,7 +108,10 @@ impl NodeId {
     }
 }
 
-/// The identity of a process, a function call or a part of the runtime that sends messages.
+/// The address of a process, a function call, an endpoint, or a part of the runtime that sends messages.
+///
+/// Small and `Copy`. Never given twice in one run of a runtime; another runtime in the same program has
+/// its own, so keep them apart.
 #[derive(Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub struct Pid {
     uniq: u64,
@@ -120,28 +123,33 @@ impl Pid {
     /// `{|}`: no sender.
     pub const NONE: Pid = Pid { uniq: 0, host: HostId::NONE, node: NodeId::LOCAL };
 
-    /// The runtime itself at `host`, for example `{|topology}` is `Pid::service("topology")`.
+    #[doc(hidden)]
     pub fn new(node: NodeId, host: HostId, uniq: u64) -> Pid {
         Pid { uniq, host, node }
     }
 
+    #[doc(hidden)]
     pub fn uniq(self) -> u64 {
         self.uniq
     }
 
+    #[doc(hidden)]
     pub fn host(self) -> HostId {
         self.host
     }
 
+    #[doc(hidden)]
     pub fn node(self) -> NodeId {
         self.node
     }
 
+    /// Is it no address, but what stands for "nobody"?
     pub fn is_none(self) -> bool {
         self == Pid::NONE
     }
 
     /// The text form, without a trip to the heap.
+    #[doc(hidden)]
     pub fn text(self) -> PidText {
         PidText::new(self)
     }

@@ -128,6 +128,15 @@ impl ProcessTable {
         control
     }
 
+    /// Forgets all processes, and frees their VMs. Only when no worker runs any more.
+    pub fn clear(&self) {
+        for shard in &self.shards {
+            let controls = std::mem::take(&mut *shard.lock());
+            // Not under the lock: what goes may look for others here.
+            controls.values().for_each(|control| control.vm.uninstall());
+        }
+    }
+
     /// Looks at, or changes, the control block of a live process. `f` must be short.
     pub fn with<R>(&self, pid: Pid, f: impl FnOnce(&mut Control) -> R) -> Option<R> {
         let mut shard = self.shard(pid).lock();
@@ -185,12 +194,6 @@ impl ProcessTable {
     /// Live processes of a host. A look at every shard: for shutdown, not for traffic.
     pub fn on_host(&self, host: HostId) -> Vec<Pid> {
         self.matching(|control| control.pid.host() == host)
-    }
-
-    /// Takes out all that is known, for the end of the node.
-    pub fn drain(&self) -> Vec<Box<Control>> {
-        let all = self.shards.iter().map(|shard| std::mem::take(&mut *shard.lock()));
-        all.flat_map(FxHashMap::into_values).collect()
     }
 
     /// Live children of a process, in no order.

@@ -138,6 +138,16 @@ impl VmCell {
         *self.interrupt.lock() = Some(interrupt);
     }
 
+    /// Drops the VM and what it has not taken, whoever else holds the cell. Only when no worker runs.
+    pub(crate) fn uninstall(&self) {
+        // The interrupt points into the VM.
+        drop(self.interrupt.lock().take());
+        let vm = self.body.lock().take();
+        let incoming = std::mem::take(&mut *self.incoming.lock());
+        // Not under the locks: what goes may post to this very cell.
+        drop((vm, incoming));
+    }
+
     /// Adds an event whatever the bound. The caller wakes the VM, see `Scheduler::notify`.
     pub fn post(&self, event: Event) {
         self.incoming.lock().push(event);
@@ -157,17 +167,6 @@ impl VmCell {
     pub fn take(&self, into: &mut Vec<Event>) {
         debug_assert!(into.is_empty());
         std::mem::swap(&mut *self.incoming.lock(), into);
-    }
-
-    /// Ends the VM, and what waits to be told to it. No worker runs it any more.
-    pub fn close(&self) {
-        let interrupt = self.interrupt.lock().take();
-        let body = self.body.lock().take();
-        let incoming = std::mem::take(&mut *self.incoming.lock());
-        // Outside of the locks: what goes may lead back here.
-        drop(interrupt);
-        drop(body);
-        drop(incoming);
     }
 
     /// Interrupts whatever the VM runs at the moment.

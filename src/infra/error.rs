@@ -14,15 +14,25 @@ pub enum Kind {
     /// No kind given; prints as the empty string.
     #[default]
     Unknown,
+    /// There is no such thing.
     NotFound,
+    /// There is such a thing already.
     AlreadyExists,
+    /// What was handed in makes no sense, or not now.
     Invalid,
+    /// A policy forbids it.
     PermissionDenied,
+    /// It is not there at the moment, has no room, or has stopped.
     Unavailable,
+    /// Something failed on the way; what a Lua program raises is of this kind unless it says otherwise.
     Internal,
+    /// Somebody called it off.
     Canceled,
+    /// Somebody else was there first.
     Conflict,
+    /// It took too long.
     Timeout,
+    /// It was asked for too often.
     RateLimited,
     /// A kind that a Lua program made up; kept as it is.
     Other(Box<str>),
@@ -84,6 +94,7 @@ struct Parts {
     source: Option<Error>,
 }
 
+/// What can fail with an [`Error`].
 pub type Result<T, E = Error> = std::result::Result<T, E>;
 
 impl Error {
@@ -98,18 +109,22 @@ impl Error {
         }))
     }
 
+    /// One of kind `Invalid`.
     pub fn invalid(message: impl Into<String>) -> Error {
         Error::new(Kind::Invalid, message)
     }
 
+    /// One of kind `NotFound`.
     pub fn not_found(message: impl Into<String>) -> Error {
         Error::new(Kind::NotFound, message)
     }
 
+    /// One of kind `Internal`.
     pub fn internal(message: impl Into<String>) -> Error {
         Error::new(Kind::Internal, message)
     }
 
+    /// One of kind `Unavailable`, not retryable unless told so.
     pub fn unavailable(message: impl Into<String>) -> Error {
         Error::new(Kind::Unavailable, message)
     }
@@ -126,6 +141,7 @@ impl Error {
         self
     }
 
+    /// The same error with its cause.
     pub fn with_source(mut self, source: Error) -> Error {
         self.0.source = Some(source);
         self
@@ -142,6 +158,7 @@ impl Error {
         }))
     }
 
+    /// What sort of failure it is.
     pub fn kind(&self) -> &Kind {
         &self.0.kind
     }
@@ -151,10 +168,12 @@ impl Error {
         &self.0.message
     }
 
+    /// May it be tried again? `None`: nobody knows.
     pub fn retryable(&self) -> Option<bool> {
         self.0.retryable
     }
 
+    /// Structured data for programs.
     pub fn details(&self) -> Option<&Value> {
         self.0.details.as_ref()
     }
@@ -166,6 +185,7 @@ impl Error {
         size_of::<Parts>() + self.0.message.capacity() + details + cause
     }
 
+    /// The error behind this one.
     pub fn cause(&self) -> Option<&Error> {
         self.0.source.as_ref()
     }

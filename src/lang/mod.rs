@@ -44,6 +44,7 @@ pub mod diagnostic;
 pub mod lexer;
 pub mod limits;
 pub mod literal;
+pub mod lookup;
 pub mod parser;
 pub mod print;
 pub mod resolve;

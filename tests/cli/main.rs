@@ -11,6 +11,7 @@ mod functions;
 mod history;
 mod hostile;
 mod lint;
+mod lsp;
 mod project;
 mod pty;
 mod registry;

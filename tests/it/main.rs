@@ -3,6 +3,7 @@
 mod blocking;
 mod callees;
 mod calls;
+mod embed;
 mod functions;
 mod groups;
 mod lifecycle;

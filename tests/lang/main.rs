@@ -4,6 +4,7 @@ mod checked;
 mod differential;
 mod dump;
 mod literals;
+mod lookup;
 mod names;
 mod program;
 mod rejected;

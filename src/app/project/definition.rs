@@ -9,6 +9,7 @@
 //!
 //! `${env:...}` placeholders stay as they are: the listener of the entry's kind resolves them.
 
+use std::collections::HashMap;
 use std::fs::{self, File};
 use std::io::{self, Read};
 use std::path::{Component, Path, PathBuf};
@@ -63,7 +64,7 @@ pub fn read(path: &Path, root: &Root<'_>) -> Result<Vec<Entry>, Box<FileProblem>
         .map_err(|problem| FileProblem::at(path, &text, problem.at, problem.reason))?;
 
     let dir = path.parent().unwrap_or(root.dir);
-    decode(document, &Sources { dir, root }).map_err(|refusal| {
+    decode(document, &Sources::Files { dir, root }).map_err(|refusal| {
         let at = document::locate(&text, &refusal.path);
         Box::new(FileProblem::at(path, &text, at, refusal.reason))
     })
@@ -105,6 +106,39 @@ fn key(name: &str) -> Step {
     Step::Key(name.to_owned())
 }
 
+/// Files that a program brings along, by the path below the root that `file://` would name.
+pub type Given = HashMap<PathBuf, String>;
+
+/// The entries of `text`, an entry file that is not on disk. Where it is to be shown, it is called
+/// `name`. Its `file://` values name files of `given`.
+pub fn read_text(name: &Path, text: &str, given: &Given) -> Result<Vec<Entry>, Box<FileProblem>> {
+    let format = format_of(name).unwrap_or(Format::Yaml);
+    let document = document::parse(text, format)
+        .map_err(|problem| FileProblem::at(name, text, problem.at, problem.reason))?;
+    decode(document, &Sources::Given(given)).map_err(|refusal| {
+        let at = document::locate(text, &refusal.path);
+        Box::new(FileProblem::at(name, text, at, refusal.reason))
+    })
+}
+
+/// One entry out of what would stand for it in the list of an entry file. The reason if it is none.
+pub fn entry(id: &EntryId, kind: &str, mut fields: Map, given: &Given) -> Result<Entry, String> {
+    let sources = Sources::Given(given);
+    for (name, value) in &mut fields {
+        sources.resolve(value, &mut vec![key(name)]).map_err(|refusal| refusal.reason)?;
+    }
+    fields.insert("name".to_owned(), id.name().into());
+    fields.insert("kind".to_owned(), kind.into());
+    let read = list_entry(id.ns(), &Map::new(), "entry", &[], Value::Map(fields));
+    read.map_err(|refusal| refusal.reason)
+}
+
+/// A path as [`Given`] knows it; `None` if there is no such path.
+pub fn given_path(path: &str) -> Option<PathBuf> {
+    let path = normalize(Path::new(path.trim_start_matches('/')))?;
+    (path != Path::new("")).then_some(path)
+}
+
 fn decode(document: Value, sources: &Sources<'_>) -> Result<Vec<Entry>, Refusal> {
     let Value::Map(mut document) = document else {
         return Ok(Vec::new());
@@ -138,7 +172,8 @@ fn decode(document: Value, sources: &Sources<'_>) -> Result<Vec<Entry>, Refusal>
     if !items.is_empty() {
         let mut entries = Vec::with_capacity(items.len());
         for (i, item) in items.into_iter().enumerate() {
-            entries.push(list_entry(&ns, &shared_meta, i, item)?);
+            let path = [key("entries"), Step::Index(i)];
+            entries.push(list_entry(&ns, &shared_meta, &format!("entry[{i}]"), &path, item)?);
         }
         return Ok(entries);
     }
@@ -151,17 +186,22 @@ fn decode(document: Value, sources: &Sources<'_>) -> Result<Vec<Entry>, Refusal>
     refuse(&[key("namespace")], "namespace without entries, or name and kind")
 }
 
-fn list_entry(ns: &str, shared: &Map, i: usize, item: Value) -> Result<Entry, Refusal> {
-    let path = [key("entries"), Step::Index(i)];
-    let label = format!("entry[{i}]");
+/// `item` stands at `path`; messages call it `label`.
+fn list_entry(
+    ns: &str,
+    shared: &Map,
+    label: &str,
+    path: &[Step],
+    item: Value,
+) -> Result<Entry, Refusal> {
     let Value::Map(mut fields) = item else {
         let reason = format!("{label} must be a mapping, not {}", item.type_name());
-        return refuse(&path, reason);
+        return refuse(path, reason);
     };
-    let name = required(&fields, &path, &format!("{label}.name"), "name")?;
-    let kind = required(&fields, &path, &format!("{label}.kind"), "kind")?;
+    let name = required(&fields, path, &format!("{label}.name"), "name")?;
+    let kind = required(&fields, path, &format!("{label}.kind"), "kind")?;
     let mut meta = shared.clone();
-    meta.extend(take_meta(&mut fields, &path, &format!("{label}.meta"))?);
+    meta.extend(take_meta(&mut fields, path, &format!("{label}.meta"))?);
     let data = match fields.shift_remove("data") {
         Some(data) => data,
         None => {
@@ -213,11 +253,14 @@ fn take_meta(fields: &mut Map, path: &[Step], label: &str) -> Result<Map, Refusa
 }
 
 /// Where `file://` values are looked up.
-struct Sources<'a> {
-    /// Directory of the entry file, for `file://x`.
-    dir: &'a Path,
-    /// Root of the scanned tree, for `file:///x`; nothing outside is read.
-    root: &'a Root<'a>,
+enum Sources<'a> {
+    Files {
+        /// Directory of the entry file, for `file://x`.
+        dir: &'a Path,
+        /// Root of the scanned tree, for `file:///x`; nothing outside is read.
+        root: &'a Root<'a>,
+    },
+    Given(&'a Given),
 }
 
 impl Sources<'_> {
@@ -226,7 +269,11 @@ impl Sources<'_> {
         match value {
             Value::Str(text) => {
                 if let Some(target) = text.strip_prefix(SCHEME) {
-                    *value = match self.read(target) {
+                    let content = match self {
+                        Sources::Files { dir, root } => read_source(target, dir, root),
+                        Sources::Given(given) => read_given(target, given),
+                    };
+                    *value = match content {
                         Ok(content) => match String::from_utf8(content) {
                             Ok(text) => Value::Str(text),
                             Err(error) => Value::Bytes(error.into_bytes()),
@@ -253,27 +300,32 @@ impl Sources<'_> {
         }
         Ok(())
     }
+}
 
-    fn read(&self, target: &str) -> Result<Vec<u8>, String> {
-        let (base, relative) = match target.strip_prefix('/') {
-            Some(from_root) => (Path::new(""), from_root),
-            None => (self.dir.strip_prefix(self.root.dir).unwrap_or(Path::new("")), target),
-        };
-        let relative = relative.trim_start_matches('/');
-        if relative.is_empty() {
-            return Err("the path is empty".to_owned());
-        }
-        let Some(inside) = normalize(&base.join(relative)) else {
-            return Err("the path leaves the source directory".to_owned());
-        };
-        let path = self.root.dir.join(inside);
-        let unreadable = |error: io::Error| format!("cannot read the file: {error}");
-        let real = fs::canonicalize(&path).map_err(unreadable)?;
-        if !real.starts_with(&self.root.real) {
-            return Err("the file is a link that leaves the source directory".to_owned());
-        }
-        read_bounded(&real, SOURCE_BYTES_MAX).map_err(unreadable)
+fn read_source(target: &str, dir: &Path, root: &Root<'_>) -> Result<Vec<u8>, String> {
+    let (base, relative) = match target.strip_prefix('/') {
+        Some(from_root) => (Path::new(""), from_root),
+        None => (dir.strip_prefix(root.dir).unwrap_or(Path::new("")), target),
+    };
+    let relative = relative.trim_start_matches('/');
+    if relative.is_empty() {
+        return Err("the path is empty".to_owned());
     }
+    let Some(inside) = normalize(&base.join(relative)) else {
+        return Err("the path leaves the source directory".to_owned());
+    };
+    let path = root.dir.join(inside);
+    let unreadable = |error: io::Error| format!("cannot read the file: {error}");
+    let real = fs::canonicalize(&path).map_err(unreadable)?;
+    if !real.starts_with(&root.real) {
+        return Err("the file is a link that leaves the source directory".to_owned());
+    }
+    read_bounded(&real, SOURCE_BYTES_MAX).map_err(unreadable)
+}
+
+fn read_given(target: &str, given: &Given) -> Result<Vec<u8>, String> {
+    let found = given_path(target).and_then(|path| given.get(&path));
+    found.map(|text| text.clone().into_bytes()).ok_or_else(|| "no such source is given".to_owned())
 }
 
 /// `path` without `.` and `..`; `None` if it climbs above where it starts.

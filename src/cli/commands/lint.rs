@@ -2,12 +2,14 @@
 
 use std::collections::BTreeMap;
 
+use crate::app::entries;
 use crate::app::lint::{self, Finding};
-use crate::app::project::LockFile;
+use crate::app::project::{LockFile, Origins};
 use crate::app::render;
 use crate::cli::args::{GlobalArgs, LintArgs};
+use crate::cli::configuration::configuration;
 use crate::cli::exit_code::ExitCode;
-use crate::cli::{entries, output};
+use crate::cli::output;
 use crate::core::registry::Entry;
 use crate::infra::error::{Error, Result};
 use crate::infra::transcoder::{Map, Value};
@@ -18,10 +20,11 @@ use crate::lang::span::{Lines, Span};
 const SEVERITIES: [Severity; 3] = [Severity::Error, Severity::Warning, Severity::Hint];
 
 pub fn lint(global: &GlobalArgs, args: &LintArgs) -> Result<ExitCode> {
-    let configuration = entries::configuration(global, &args.profiles, &args.sets)?;
+    let configuration = configuration(global, &args.profiles, &args.sets)?;
     let lock = LockFile::read(&args.lock_file)?;
+    let mut on_problem = |problem: &_| output::problem(problem, global.console);
     let (prepared, origins) =
-        entries::load_with_origins(lock, &configuration, &[], global.console)?;
+        entries::load_with_origins(lock, &configuration, &[], &mut on_problem)?;
     let mut checked: Vec<Entry> =
         prepared.entries.into_iter().filter(lint::is_lua).filter(|e| is_asked(e, args)).collect();
     checked.sort_by_cached_key(|entry| entry.id.to_string());
@@ -59,7 +62,7 @@ pub fn lint(global: &GlobalArgs, args: &LintArgs) -> Result<ExitCode> {
 fn fixed(
     entry: &Entry,
     findings: Vec<Finding>,
-    origins: &entries::Origins,
+    origins: &Origins,
     report: &mut Report,
 ) -> Vec<Finding> {
     let fixes: Vec<Fix> = findings.iter().filter_map(|finding| finding.fix.clone()).collect();

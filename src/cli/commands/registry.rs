@@ -1,13 +1,15 @@
 //! `wippy registry`: the entries of a project after the pipeline. Nothing is started.
 
+use crate::app::entries;
 use crate::app::exec::with_hint;
 use crate::app::project::LockFile;
 use crate::app::render;
 use crate::cli::args::{
     GlobalArgs, RegistryArgs, RegistryCommand, RegistryListArgs, RegistryShowArgs, RegistryViewArgs,
 };
+use crate::cli::configuration::configuration;
 use crate::cli::exit_code::ExitCode;
-use crate::cli::{entries, output};
+use crate::cli::output;
 use crate::core::registry::{Entry, Query};
 use crate::infra::error::{Error, Result};
 use crate::infra::nearest::nearest;
@@ -28,9 +30,10 @@ pub fn registry(global: &GlobalArgs, args: &RegistryArgs) -> Result<ExitCode> {
 
 /// The entries, sorted by id.
 fn load(global: &GlobalArgs, view: &RegistryViewArgs) -> Result<Vec<Entry>> {
-    let configuration = entries::configuration(global, &view.profiles, &view.sets)?;
+    let configuration = configuration(global, &view.profiles, &view.sets)?;
     let lock = LockFile::read(&view.lock_file)?;
-    let mut prepared = entries::load(lock, &configuration, &[], global.console)?;
+    let mut on_problem = |problem: &_| output::problem(problem, global.console);
+    let mut prepared = entries::load(lock, &configuration, &[], &mut on_problem)?;
     if !global.silent {
         prepared.warnings.iter().for_each(|warning| output::note(&format!("WARN\t{warning}")));
     }

@@ -1,20 +1,20 @@
 //! `wippy run`: boots the project, runs a process on the terminal if asked to, waits, shuts down.
 
 use std::io::IsTerminal;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::sync::mpsc::{self, RecvTimeoutError};
 use std::time::{Duration, Instant};
 
 use crate::app::boot::System;
-use crate::app::exec;
-use crate::app::infrastructure::{LANE_MAX, Options};
+use crate::app::infrastructure::Options;
 use crate::app::project::LockFile;
 use crate::app::project::lock_file::FILE_NAME;
 use crate::app::shutdown::{OnSignal, Shutdown};
+use crate::app::{entries, exec, settings};
 use crate::cli::args::{GlobalArgs, OverrideArgs, RunArgs};
 use crate::cli::commands::version;
-use crate::cli::entries::{self, Configuration};
+use crate::cli::configuration::{Configuration, configuration};
 use crate::cli::exec_spec::ExecSpec;
 use crate::cli::exit_code::ExitCode;
 use crate::cli::memory_limit::memory_limit;
@@ -23,10 +23,7 @@ use crate::core::reactor::signal::{self, Signal};
 use crate::core::reactor::terminal::restore_terminal;
 use crate::core::registry::{Entry, EntryId};
 use crate::core::relay::{Exit, Outcome};
-use crate::core::scheduler::Options as SchedulerOptions;
-use crate::infra::clock::Clock;
 use crate::infra::config::Config;
-use crate::infra::duration;
 use crate::infra::error::{Error, Kind, Result};
 use crate::infra::logger::{Level, Logger, Mode, Settings};
 use crate::infra::memory;
@@ -53,7 +50,7 @@ pub fn run(global: &GlobalArgs, args: RunArgs) -> Result<ExitCode> {
     let logs =
         !global.silent && (!quiet || global.verbose || global.very_verbose || global.console);
     let OverrideArgs { profiles, sets, .. } = &args.overrides;
-    let configuration = entries::configuration(global, profiles, sets)?;
+    let configuration = configuration(global, profiles, sets)?;
     let logger = start_logger(global, &configuration.config, logs)?;
     if logs {
         output::raw(&version::banner());
@@ -105,11 +102,12 @@ impl Job {
             return Ok(ExitCode::Success);
         }
         let overrides = &self.args.overrides.overrides;
-        let expander = entries::expander(lock, &self.configuration, overrides)
+        let expander = entries::expander(&lock, &self.configuration, overrides)
             .inspect_err(|error| self.log_failure(error))?;
+        let (config, workers) = (&self.configuration.config, self.args.workers.map(usize::from));
         let options = Options {
             expansion: Some(Arc::new(expander)),
-            ..options(&self.args, &self.configuration.config, &self.logger)
+            ..settings::options(config, workers, PathBuf::new(), &self.logger)
         };
         let system = System::boot(options).inspect_err(|error| self.log_failure(error))?;
         let shutdown = Arc::new(Shutdown::default());
@@ -189,8 +187,7 @@ impl Job {
         if let Some(session) = &session {
             session.close();
         }
-        let timeout = nanos(&self.configuration.config, "shutdown.timeout")
-            .unwrap_or(Duration::from_secs(30));
+        let timeout = settings::shutdown_timeout(&self.configuration.config);
         let _in_time = leave_after(timeout.saturating_add(GRACE), &self.logger, code);
         let mut said = false;
         system.shut_down(timeout, &mut |waiting| {
@@ -219,8 +216,9 @@ impl Job {
         };
         let overrides = &self.args.overrides.overrides;
         let began = Instant::now();
+        let mut on_problem = |problem: &_| output::problem(problem, self.is_console);
         let prepared =
-            entries::load(lock.clone(), &self.configuration, overrides, self.is_console)?;
+            entries::load(lock.clone(), &self.configuration, overrides, &mut on_problem)?;
         let fields = [
             ("entries", Value::Int(prepared.entries.len() as i64)),
             ("took", format!("{:.1?}", began.elapsed()).into()),
@@ -316,47 +314,14 @@ fn start_logger(global: &GlobalArgs, config: &Config, logs: bool) -> Result<Logg
         _ => Mode::Default,
     };
     let verbose = global.verbose || global.very_verbose;
-    let configured = config.get_int("logmanager.min_level").and_then(Level::from_number);
-    let min_level = match verbose {
-        true => Level::Debug,
-        false => configured.filter(|level| *level > Level::Debug).unwrap_or(Level::Info),
-    };
+    let settings = settings::log(config);
     let settings = Settings {
-        min_level,
+        min_level: if verbose { Level::Debug } else { settings.min_level },
         stack_traces: global.very_verbose && !global.console,
-        propagate_downstream: config.get_bool("logmanager.propagate_downstream").unwrap_or(true),
-        stream_to_events: config.get_bool("logmanager.stream_to_events").unwrap_or(false),
+        ..settings
     };
     Logger::start(mode, settings)
         .map_err(|error| Error::internal(format!("start the logger: {error}")))
-}
-
-fn options(args: &RunArgs, config: &Config, logger: &Logger) -> Options {
-    let defaults = SchedulerOptions::default();
-    let configured = config.get_int("scheduler.workers").and_then(|n| usize::try_from(n).ok());
-    let workers =
-        args.workers.map(usize::from).or(configured.filter(|n| *n > 0)).unwrap_or(defaults.workers);
-    let lane_max = config.get_int("supervisor.host.buffer_size");
-    let node_name = config
-        .get_str("relay.node_name")
-        .map(str::to_owned)
-        .or_else(|| std::env::var("WIPPY_NODE_ID").ok())
-        .or_else(|| std::env::var("WIPPY_RELAY_NODE_NAME").ok())
-        .unwrap_or_default();
-    Options {
-        scheduler: SchedulerOptions { workers, ..defaults },
-        node_name,
-        lane_max: lane_max.and_then(|n| usize::try_from(n).ok()).unwrap_or(LANE_MAX),
-        logger: logger.clone(),
-        clock: Clock::real(),
-        config: Arc::new(config.clone()),
-        expansion: None,
-    }
-}
-
-fn nanos(config: &Config, key: &str) -> Option<Duration> {
-    let nanos = duration::parse(config.get_str(key)?).ok()?;
-    u64::try_from(nanos).ok().map(Duration::from_nanos)
 }
 
 fn list_commands(entries: &[Entry]) {

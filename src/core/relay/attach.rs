@@ -39,6 +39,13 @@ impl Sinks {
         Ok(Attachment { sinks: self.clone(), pid, on_detach })
     }
 
+    /// Lets go of all sinks: who waits behind one waits in vain.
+    pub(super) fn clear(&self) {
+        let sinks = std::mem::take(&mut *self.0.write());
+        // Not under the lock: a sink may do anything when it goes.
+        drop(sinks);
+    }
+
     pub(super) fn deliver(&self, package: Package) -> Result<(), Refused> {
         match self.get(package.to) {
             Some(sink) => sink.deliver(package),

@@ -125,9 +125,15 @@ impl Node {
         }
     }
 
-    /// After this, every send fails.
+    /// After this, every send fails. Sinks with PIDs of their own are let go.
     pub fn close(&self) {
         self.closed.store(true, Ordering::Release);
+        let hosts: Vec<Host> = self.hosts.read().values().cloned().collect();
+        for host in hosts {
+            if let Host::Sinks(sinks) = host {
+                sinks.clear();
+            }
+        }
     }
 
     /// Delivers to a process of this node and wakes its VM, or to a sink.

@@ -31,7 +31,7 @@ use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::thread::JoinHandle;
 use std::time::Duration;
 
-use crossbeam_deque::{Injector, Stealer};
+use crossbeam_deque::{Injector, Steal, Stealer};
 use mio::Waker;
 
 use crate::core::scheduler::idle::Idle;
@@ -248,6 +248,23 @@ impl Scheduler {
         if let Some(ticker) = self.ticker.take() {
             let _ = ticker.join();
         }
+    }
+
+    /// Frees the VMs that are still queued: they hold what holds the queues. After the stop.
+    pub fn clear(&self) {
+        let shared = &self.handle.shared;
+        let free = |take: &dyn Fn() -> Steal<VmRef>| {
+            loop {
+                match take() {
+                    Steal::Success(vm) => vm.uninstall(),
+                    Steal::Retry => {}
+                    Steal::Empty => break,
+                }
+            }
+        };
+        shared.stealers.iter().for_each(|stealer| free(&|| stealer.steal()));
+        // Last: what goes with a VM may wake another one, which this thread queues here.
+        free(&|| shared.injector.steal());
     }
 }
 

@@ -6,6 +6,7 @@ pub mod json;
 pub mod keys;
 pub mod msgpack;
 pub mod tree;
+pub mod typed;
 pub mod value;
 pub mod wire;
 pub mod yaml;

@@ -7,23 +7,33 @@ use crate::infra::error::Error;
 /// A tree of plain data. Maps keep the order in which their keys were written.
 #[derive(Clone, Debug, Default, PartialEq)]
 pub enum Value {
+    /// Nothing; a field that is nil is not there for Lua.
     #[default]
     Nil,
+    /// True or false.
     Bool(bool),
     /// An integer as a file or a host wrote it; Lua sees a number.
     Int(i64),
+    /// Any other number.
     Float(f64),
+    /// A text.
     Str(String),
     /// A string that is not valid UTF-8.
     Bytes(Vec<u8>),
+    /// A table with a list part; what Lua has in fields beside it is not kept. A table with nothing in it
+    /// is an empty map when it comes from Lua.
     List(Vec<Value>),
+    /// A table with fields.
     Map(Map),
+    /// An error object.
     Error(Box<Error>),
 }
 
+/// Fields by name, in the order in which they were written.
 pub type Map = IndexMap<String, Value>;
 
 impl Value {
+    /// The text, if it is one.
     pub fn as_str(&self) -> Option<&str> {
         match self {
             Value::Str(text) => Some(text),
@@ -31,6 +41,7 @@ impl Value {
         }
     }
 
+    /// The flag, if it is one.
     pub fn as_bool(&self) -> Option<bool> {
         match self {
             Value::Bool(flag) => Some(*flag),
@@ -38,6 +49,7 @@ impl Value {
         }
     }
 
+    /// The integer, if it is one.
     pub fn as_int(&self) -> Option<i64> {
         match self {
             Value::Int(n) => Some(*n),
@@ -54,6 +66,7 @@ impl Value {
         }
     }
 
+    /// The items, if it is a list.
     pub fn as_list(&self) -> Option<&[Value]> {
         match self {
             Value::List(items) => Some(items),
@@ -61,6 +74,7 @@ impl Value {
         }
     }
 
+    /// The fields, if it is a map.
     pub fn as_map(&self) -> Option<&Map> {
         match self {
             Value::Map(map) => Some(map),
@@ -88,6 +102,7 @@ impl Value {
         }
     }
 
+    /// Is it nothing?
     pub fn is_nil(&self) -> bool {
         matches!(self, Value::Nil)
     }

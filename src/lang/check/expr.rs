@@ -31,6 +31,7 @@ impl Checker<'_> {
         self.depth += 1;
         let value = if self.depth > DEPTH { Value::ANY } else { self.infer_deep(id) };
         self.depth -= 1;
+        self.note(id, value.ty);
         value
     }
 
@@ -297,6 +298,7 @@ impl Checker<'_> {
         self.depth += 1;
         let value = if self.depth > DEPTH { Value::ANY } else { self.check_deep(id, want) };
         self.depth -= 1;
+        self.note(id, value.ty);
         value
     }
 

@@ -82,6 +82,9 @@ impl Checker<'_> {
         signature.results = promise.results.clone();
         signature.generic = !self.generics.is_empty();
         let ty = self.types.make(Kind::Signature(Box::new(signature)));
+        if let Some(seen) = &mut self.seen {
+            seen.functions[id.index()] = Some(ty);
+        }
         Opened { function: id, ty, mark, promise, vararg, params }
     }
 

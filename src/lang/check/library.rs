@@ -51,6 +51,8 @@ pub struct Library {
     modules: Vec<Module>,
     named: HashMap<(&'static str, String), Ty>,
     members: Vec<Member>,
+    /// The comments above modules and sorts of objects, by the names that users know.
+    docs: HashMap<String, String>,
 }
 
 #[derive(Debug)]
@@ -88,6 +90,7 @@ impl Library {
             modules: Vec::new(),
             named: HashMap::new(),
             members: Vec::new(),
+            docs: HashMap::new(),
         };
         let parsed: Vec<(Parsed, Resolved)> = declarations
             .iter()
@@ -114,14 +117,17 @@ impl Library {
                 Checker::new(ast, resolved, source, &library, Grants::default(), types);
             checker.declaring = true;
             checker.alias_types = names.iter().copied().map(Some).collect();
-            let mut members = Vec::new();
+            let (mut members, mut docs) = (Vec::new(), Vec::new());
             for ((id, alias), ty) in ast.aliases().zip(&names) {
                 checker.fill(declaration, id, *ty);
+                let doc = doc_above(ast, source, alias.span.start);
+                docs.push((shown_name(declaration, ast.text(alias.name.name)), doc));
                 members.extend(checker.members(declaration, alias, *ty));
                 problems.extend(checker.unknown_names(declaration));
             }
             types = checker.types;
             library.members.extend(members);
+            library.docs.extend(docs);
         }
         library.types = Arc::new(types);
         problems.sort();
@@ -135,10 +141,7 @@ impl Library {
         for (_, alias) in ast.aliases() {
             let text = ast.text(alias.name.name);
             let is_module = text == declaration.name;
-            let shown = match is_module {
-                true => text.to_owned(),
-                false => format!("{}.{text}", declaration.name),
-            };
+            let shown = shown_name(declaration, text);
             let ty = if alias.interface {
                 let class = types.add_class(&shown, is_module);
                 types.make(Kind::Class(class))
@@ -198,10 +201,67 @@ impl Library {
         globals.chain(self.modules.iter().map(|module| module.name))
     }
 
+    /// The type of a module, whoever has it.
+    pub fn module_type(&self, name: &str) -> Option<Ty> {
+        self.module(name, true)
+    }
+
+    /// The class of globals.
+    pub fn globals(&self) -> Ty {
+        self.globals
+    }
+
+    /// All modules, and whether everybody has them.
+    pub fn modules(&self) -> impl Iterator<Item = (&'static str, bool)> {
+        self.modules.iter().map(|module| (module.name, module.ambient))
+    }
+
+    /// Names of the sorts of objects that a module declares.
+    pub fn host_types(&self, module: &str) -> impl Iterator<Item = &str> {
+        self.named.keys().filter(move |(of, _)| *of == module).map(|(_, name)| name.as_str())
+    }
+
+    /// What the comment above a module, or above `module.Sort`, says.
+    pub fn doc(&self, name: &str) -> &str {
+        self.docs.get(name).map(String::as_str).unwrap_or_default()
+    }
+
+    /// A member of a module, or of the objects `module.Sort`.
+    pub fn member(&self, owner: &str, name: &str) -> Option<&Member> {
+        let (module, class) = match owner.split_once('.') {
+            Some((module, class)) => (module, Some(class)),
+            None => (owner, None),
+        };
+        self.members.iter().find(|member| {
+            member.module == module && member.class.as_deref() == class && member.name == name
+        })
+    }
+
     /// All that modules and host objects have, in the order of the declarations.
     pub fn members(&self) -> &[Member] {
         &self.members
     }
+}
+
+/// The name by which users know a declared type.
+fn shown_name(declaration: &Declaration, own: &str) -> String {
+    match own == declaration.name {
+        true => own.to_owned(),
+        false => format!("{}.{own}", declaration.name),
+    }
+}
+
+/// The text of the comments right above a place, without dashes and brackets.
+pub(in crate::lang) fn doc_above(ast: &Ast, source: &str, at: u32) -> String {
+    let lines = ast.doc_comments(at).iter().map(|comment| {
+        let text = comment.span.text(source).trim_start_matches('-');
+        let open = text.strip_prefix('[').map(|rest| rest.trim_start_matches('='));
+        match open.and_then(|rest| rest.strip_prefix('[')).filter(|_| comment.block) {
+            Some(inner) => inner.trim_end_matches(['-', ']', '=']).trim(),
+            None => text.trim(),
+        }
+    });
+    lines.collect::<Vec<_>>().join("\n")
 }
 
 impl Checker<'_> {
@@ -244,17 +304,13 @@ impl Checker<'_> {
             let (TypeKey::Name(name) | TypeKey::Method(name)) = field.key else { continue };
             let sym = self.sym(name.name);
             let Some(known) = self.types.field(ty, sym) else { continue };
-            let doc = ast.doc_comments(field.span.start).iter().map(|comment| {
-                let text = comment.span.text(self.source);
-                text.trim_start_matches('-').trim()
-            });
             members.push(Member {
                 module: declaration.name,
                 class: class.clone(),
                 name: ast.text(name.name).to_owned(),
                 function: matches!(self.types.kind(known.ty), Kind::Signature(_)),
                 shown: self.types.show(known.ty),
-                doc: doc.collect::<Vec<_>>().join("\n"),
+                doc: doc_above(ast, self.source, field.span.start),
             });
         }
         members

@@ -28,6 +28,7 @@ pub use library::Declaration;
 pub use library::GLOBALS;
 pub use library::Library;
 pub use library::Member;
+pub(in crate::lang) use library::doc_above;
 
 use std::collections::HashMap;
 
@@ -66,6 +67,17 @@ pub struct Checked {
     pub locals: Vec<Ty>,
 }
 
+/// The types of places, for those who ask about them; see [`inspect`].
+#[derive(Debug, Default)]
+pub struct Seen {
+    /// What each expression was worth where it stands, by [`ExprId::index`]; none where nobody looked.
+    pub exprs: Vec<Option<Ty>>,
+    /// The type of each function, by [`FunctionId::index`].
+    pub functions: Vec<Option<Ty>>,
+    /// The number that the source's first alias has among the types.
+    pub first_alias: u32,
+}
+
 /// Checks a source. It should parse; what does not is taken as fitting everywhere.
 pub fn check(
     ast: &Ast,
@@ -74,8 +86,37 @@ pub fn check(
     library: &Library,
     grants: Grants<'_>,
 ) -> Checked {
+    run(ast, resolved, source, library, grants, None).0
+}
+
+/// Checks a source like [`check`], and keeps the types of all expressions.
+pub fn inspect(
+    ast: &Ast,
+    resolved: &Resolved,
+    source: &str,
+    library: &Library,
+    grants: Grants<'_>,
+) -> (Checked, Seen) {
+    let seen = Seen {
+        exprs: vec![None; ast.expr_count()],
+        functions: vec![None; ast.function_count()],
+        first_alias: 0,
+    };
+    let (checked, seen) = run(ast, resolved, source, library, grants, Some(seen));
+    (checked, seen.unwrap_or_default())
+}
+
+fn run(
+    ast: &Ast,
+    resolved: &Resolved,
+    source: &str,
+    library: &Library,
+    grants: Grants<'_>,
+    seen: Option<Seen>,
+) -> (Checked, Option<Seen>) {
     let types = Types::above(library.types.clone());
     let mut checker = Checker::new(ast, resolved, source, library, grants, types);
+    checker.seen = seen;
     checker.find_modules();
     checker.lower_aliases();
     checker.enter_function(None, function::Promise::default());
@@ -83,7 +124,11 @@ pub fn check(
     let mut diagnostics = checker.diagnostics;
     diagnostics.sort_by_key(|found| found.span);
     let locals = checker.slots.iter().map(|slot| slot.ty).collect();
-    Checked { diagnostics, types: checker.types, locals }
+    let mut seen = checker.seen;
+    if let Some(seen) = &mut seen {
+        seen.first_alias = checker.first_alias;
+    }
+    (Checked { diagnostics, types: checker.types, locals }, seen)
 }
 
 /// What is known of a value.
@@ -165,6 +210,8 @@ struct Checker<'a> {
     typeof_depth: u32,
     /// A declaration of host modules is read, not a program.
     declaring: bool,
+    /// What is kept for [`inspect`].
+    seen: Option<Seen>,
 }
 
 impl<'a> Checker<'a> {
@@ -202,6 +249,14 @@ impl<'a> Checker<'a> {
             depth: 0,
             typeof_depth: 0,
             declaring: false,
+            seen: None,
+        }
+    }
+
+    /// Keeps the type of an expression, if somebody wants to know.
+    fn note(&mut self, id: ExprId, ty: Ty) {
+        if let Some(seen) = &mut self.seen {
+            seen.exprs[id.index()] = Some(ty);
         }
     }
 

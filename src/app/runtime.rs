@@ -1,0 +1,277 @@
+//! [`Runtime`]: the whole of it as one object of a Rust program.
+//!
+//! It stands on the same pieces as the command line: [`System`] for boot and stop, `outside` for what
+//! threads do with processes. What it adds is their lifetime:
+//!
+//! 1. Every operation holds the system for as long as it hands work over, which never waits.
+//! 2. A shutdown first stops services, while operations still work. Then it takes the system out,
+//!    which waits for operations under way; later ones find none.
+//! 3. With the system go the VMs, with them the promises they hold, and that is an answer to everybody
+//!    who still waits.
+
+use std::fmt;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::time::{Duration, Instant};
+
+use parking_lot::{Mutex, RwLock};
+
+use crate::app::args::Args;
+use crate::app::boot::System;
+use crate::app::builder::Builder;
+use crate::app::endpoint::Endpoint;
+use crate::app::outside::{self, Process};
+use crate::app::pending::{Pending, stopped};
+use crate::app::shutdown::Shutdown;
+use crate::core::pid::Pid;
+use crate::core::registry::Entry;
+use crate::infra::error::{Error, Kind, Result};
+use crate::infra::transcoder::Value;
+
+/// A running runtime: its worker threads, its Lua states, its entries.
+///
+/// Share it by reference or in an [`Arc`]: every method takes `&self`, and any number of threads may use
+/// them at the same time. Several runtimes in one program know nothing of each other.
+///
+/// It does nothing to the program it is part of: it handles no signals, leaves terminal, working
+/// directory and standard streams alone, and never exits.
+///
+/// # Ending it
+///
+/// [`shutdown`](Runtime::shutdown) ends it in order: processes and services are asked to end and waited
+/// for. Dropping it ends it at once: no process hears of it. In both cases, whoever still waits for
+/// something gets an `Unavailable` error, and all of its threads and memory are gone afterwards.
+pub struct Runtime {
+    /// None once it has stopped. Written by the one who takes it out; readers hold it while they hand
+    /// work over.
+    system: RwLock<Option<System>>,
+    /// Set before it is taken out: operations would keep the one who does so waiting. Relaxed, for the
+    /// lock tells the truth.
+    is_over: AtomicBool,
+    /// Held by the one who stops what was taken out.
+    ending: Mutex<()>,
+    /// What its programs ask for by `system.exit`.
+    asked: Arc<Shutdown>,
+    shutdown_timeout: Duration,
+}
+
+impl Runtime {
+    /// A runtime to be. Without further ado it starts empty.
+    pub fn builder() -> Builder {
+        Builder::default()
+    }
+
+    pub(crate) fn new(system: System, asked: Arc<Shutdown>, shutdown_timeout: Duration) -> Runtime {
+        let (is_over, ending) = (AtomicBool::new(false), Mutex::new(()));
+        Runtime { system: RwLock::new(Some(system)), is_over, ending, asked, shutdown_timeout }
+    }
+
+    /// Loads the entries, and waits for the hosts among them that are to run from the start.
+    pub(crate) fn load(&self, entries: Vec<Entry>, patience: Duration) -> Result<()> {
+        let is_marked = |entry: &&Entry| {
+            let lifecycle = entry.data.get("lifecycle");
+            let mark = lifecycle.and_then(|lifecycle| lifecycle.get("auto_start"));
+            entry.kind == "process.host" && mark.and_then(Value::as_bool) == Some(true)
+        };
+        let hosts: Vec<_> = entries.iter().filter(is_marked).map(|host| host.id.clone()).collect();
+        let starting: Vec<_> = self.with(|system| {
+            system.load(entries)?;
+            // They have begun to start with the load: this asks to be told.
+            Ok(hosts.into_iter().map(|id| (id.clone(), system.supervisor.start(id))).collect())
+        })?;
+        let began = Instant::now();
+        for (id, completion) in starting {
+            let outcome = completion.wait_for(patience.saturating_sub(began.elapsed()));
+            let late = || Error::new(Kind::Timeout, "it takes too long");
+            let result = outcome.ok_or_else(late).and_then(|outcome| outcome.into_result());
+            result.map_err(|error| error.context(format!("host {id} does not run")))?;
+        }
+        Ok(())
+    }
+
+    /// Does something with the system, which must not wait.
+    fn with<T>(&self, f: impl FnOnce(&System) -> Result<T>) -> Result<T> {
+        if !self.is_running() {
+            return Err(stopped());
+        }
+        // Recursive: a waker may bring this thread back here while it is in here.
+        f(self.system.read_recursive().as_ref().ok_or_else(stopped)?)
+    }
+
+    /// Calls a function, `namespace:name`. Does not wait: what is returned does, or is awaited.
+    ///
+    /// What Lua returns is a [`Value`]; [`from_value`](crate::from_value) makes it a type. Calls beyond
+    /// the function's pool wait for their turn, without a thread of yours or ours.
+    ///
+    /// # Errors
+    /// In the outcome: `NotFound` there is no such function; `Invalid` arguments that cannot be
+    /// converted; what the function raises or returns as its error, with its kind and details;
+    /// `Unavailable` the runtime has stopped, or stops before the call ends.
+    #[must_use = "a failure is only heard of there"]
+    pub fn call(&self, function: &str, args: impl Args) -> Pending<Value> {
+        let called = args
+            .into_values()
+            .and_then(|args| self.with(|system| outside::call(&system.kernel, function, &args)));
+        called.unwrap_or_else(|error| Pending::ready(Err(error)))
+    }
+
+    /// Starts a process of the entry `source` on the host entry `host`. Does not wait: what is returned
+    /// does, or is awaited. It is done when the process is there, that is, its source has run and its
+    /// main function is about to begin.
+    ///
+    /// # Errors
+    /// In the outcome: `NotFound` there is no such entry or host; `Unavailable` the host does not run, or
+    /// the runtime has stopped; `Invalid` arguments that cannot be converted; whatever the source raises.
+    #[must_use = "a failure is only heard of there"]
+    pub fn spawn(&self, source: &str, host: &str, args: impl Args) -> Pending<Process> {
+        let spawned = args.into_values().and_then(|args| {
+            self.with(|system| Ok(outside::spawn(&system.kernel, source, host, &args)))
+        });
+        spawned.unwrap_or_else(|error| Pending::ready(Err(error)))
+    }
+
+    /// Sends a message to a process or an endpoint. It comes from nobody: to be answered, send from an
+    /// [`endpoint`](Runtime::endpoint). Does not wait. Messages from one thread to one process arrive in
+    /// the order in which they were sent.
+    ///
+    /// # Errors
+    /// `NotFound`: it has ended, or never was. `Unavailable` and retryable: it has no room at the moment;
+    /// [`Endpoint::send`] waits for some. `Unavailable`: the runtime has stopped. `Invalid`: payloads
+    /// that cannot be converted.
+    pub fn send(&self, to: Pid, topic: &str, payloads: impl Args) -> Result<()> {
+        let values = payloads.into_values()?;
+        self.with(|system| outside::try_send(&system.kernel, Pid::NONE, to, topic, &values))
+    }
+
+    /// An address to which processes send, and at which this program receives.
+    ///
+    /// # Errors
+    /// `Unavailable`: the runtime has stopped.
+    pub fn endpoint(&self) -> Result<Endpoint> {
+        self.with(|system| Endpoint::open(&system.kernel))
+    }
+
+    /// The process with this name in the registry of names, which processes fill by
+    /// `process.registry.register`. `None`: there is none, or the runtime has stopped.
+    pub fn find(&self, name: &str) -> Option<Pid> {
+        self.with(|system| Ok(system.kernel.topology.names().find(name))).ok().flatten()
+    }
+
+    /// The exit code that a program has asked for by `system.exit`. The runtime goes on: what to do about
+    /// it is up to you.
+    pub fn exit_code(&self) -> Option<i32> {
+        self.asked.has_begun().then(|| self.asked.code())
+    }
+
+    /// Waits at most `timeout` for a program to ask for the end, by `system.exit`; its exit code.
+    pub fn wait_for_exit(&self, timeout: Duration) -> Option<i32> {
+        self.asked.wait_for(timeout).then(|| self.asked.code())
+    }
+
+    /// Is it still there?
+    pub fn is_running(&self) -> bool {
+        !self.is_over.load(Ordering::Relaxed)
+    }
+
+    /// Ends the runtime in order: services stop, those that depend on others first, and processes on
+    /// hosts get a `CANCEL` event. Blocks until all have ended, at most as long as the setting
+    /// `shutdown.timeout` says (30 s unless set); what is left then goes without being asked. A second
+    /// call returns when the first one is done, or at once if it is.
+    ///
+    /// Not from a waker or a writer of the log: those are called on threads that this waits for.
+    pub fn shutdown(&self) {
+        self.shutdown_within(self.shutdown_timeout);
+    }
+
+    /// The same with another limit.
+    pub fn shutdown_within(&self, timeout: Duration) {
+        let began = Instant::now();
+        if let Some(system) = self.system.read_recursive().as_ref() {
+            system.stop_services(timeout, &mut |_| ());
+        }
+        let _ending = self.ending.lock();
+        self.is_over.store(true, Ordering::Relaxed);
+        let taken = self.system.write().take();
+        if let Some(mut system) = taken {
+            system.finish(timeout.saturating_sub(began.elapsed()));
+            system.clear();
+        }
+    }
+}
+
+impl Drop for Runtime {
+    fn drop(&mut self) {
+        self.shutdown_within(Duration::ZERO);
+    }
+}
+
+impl fmt::Debug for Runtime {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(if self.is_running() { "Runtime(running)" } else { "Runtime(stopped)" })
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const LONG: Duration = Duration::from_secs(60);
+
+    const ENTRIES: &str = r#"
+namespace: app
+entries:
+  - { name: hosts, kind: process.host, lifecycle: { auto_start: true } }
+  - { name: alone, kind: process.host, host: { isolated: true }, lifecycle: { auto_start: true } }
+  - { name: service, kind: process.service, process: app:waits, host: app:hosts,
+      lifecycle: { auto_start: true } }
+  - { name: spins, kind: process.lua, source: "return { main = function() while true do end end }" }
+  - { name: waits, kind: process.lua,
+      source: "return { main = function() process.inbox():receive() end }" }
+  - { name: sleeps, kind: process.lua, modules: [time],
+      source: "return { main = function() require('time').sleep('1h') end }" }
+  - { name: hears, kind: process.lua, modules: [events],
+      source: "return { main = function() require('events').subscribe('**'):channel():receive() end }" }
+  - { name: calls, kind: process.lua, modules: [funcs],
+      source: "return { main = function() require('funcs').call('app:never') end }" }
+  - { name: never, kind: function.lua, method: main, pool: { size: 1 },
+      source: "return { main = function() channel.new():receive() end }" }
+"#;
+
+    /// All that a runtime is made of hangs together by its kernel, so if that is gone, all is.
+    #[track_caller]
+    fn check_leaves_nothing(end: impl FnOnce(&Runtime)) {
+        let runtime = Runtime::builder().workers(2).entries_from_str(ENTRIES).start().unwrap();
+        let kernel = runtime.with(|system| Ok(Arc::downgrade(&system.kernel))).unwrap();
+        let mut outcomes = Vec::new();
+        for host in ["app:hosts", "app:alone"] {
+            for name in ["spins", "waits", "sleeps", "hears", "calls", "calls"] {
+                let process = runtime.spawn(&format!("app:{name}"), host, ()).wait(LONG).unwrap();
+                // More than a VM takes: some wait in lanes.
+                while name == "spins" && runtime.send(process.pid(), "x", ()).is_ok() {}
+                outcomes.push(process.into_outcome());
+            }
+        }
+        let endpoint = runtime.endpoint().unwrap();
+        // Some of these are not even taken by a VM when it ends.
+        let calls: Vec<_> = (0..100).map(|_| runtime.call("app:never", ())).collect();
+        let starts: Vec<_> =
+            (0..100).map(|_| runtime.spawn("app:waits", "app:hosts", ())).collect();
+        end(&runtime);
+        drop(runtime);
+        assert_eq!(kernel.strong_count(), 0);
+        assert!(endpoint.try_receive().is_none());
+        // All have an answer, whichever.
+        assert!(outcomes.into_iter().chain(calls).all(|outcome| outcome.try_take().is_some()));
+        assert!(starts.into_iter().all(|start| start.try_take().is_some()));
+    }
+
+    #[test]
+    fn a_drop_leaves_nothing_behind() {
+        check_leaves_nothing(|_| ());
+    }
+
+    #[test]
+    fn a_shutdown_leaves_nothing_behind() {
+        check_leaves_nothing(|runtime| runtime.shutdown_within(Duration::from_millis(50)));
+    }
+}
