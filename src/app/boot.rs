@@ -145,6 +145,8 @@ impl System {
         for error in self.loader.stop(&self.infrastructure.context, &observe) {
             logger.error("component did not stop", [("error", error.to_string().into())]);
         }
+        // While the workers still run: whoever waits for a slot hears that there will be none.
+        self.kernel.functions.close();
         self.infrastructure.stop();
         self.pool.close();
         let left = patience.saturating_sub(began.elapsed());

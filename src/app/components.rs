@@ -377,6 +377,7 @@ component!(EngineComponent, "engine", ["functions", "security"], |this, context|
         lifecycle: need(context, &LIFECYCLE)?,
         security: need(context, &Security::KEY)?,
         groups: Arc::default(),
+        outdated: Arc::default(),
         bus: (*need(context, &EventBus::KEY)?).clone(),
         dispatcher: need(context, &Dispatcher::KEY)?,
         logger: (*need(context, &LOGGER)?).clone(),

@@ -79,6 +79,7 @@ impl Node {
             lifecycle: Arc::new(Lifecycle::default()),
             security: Arc::new(Security::new(strict)),
             groups: Arc::default(),
+            outdated: Arc::default(),
             bus: infrastructure.bus.clone(),
             dispatcher,
             logger: infrastructure.logger.clone(),
@@ -152,6 +153,7 @@ impl Node {
 
 impl Drop for Node {
     fn drop(&mut self) {
+        self.kernel.functions.close();
         self.infrastructure.stop();
         self.pool.close();
         self.kernel.functions.clear();

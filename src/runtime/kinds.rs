@@ -16,9 +16,10 @@ use crate::infra::transcoder::{Map, Value};
 use crate::runtime::engine::chunk::Definition;
 use crate::runtime::libraries::{Import, Unit, Units};
 use crate::runtime::modules;
+use crate::runtime::outdated::Replaced;
 use crate::runtime::type_check::TypeChecked;
 use crate::system::factory::Made;
-use crate::system::functions::{Code, Function};
+use crate::system::functions::{self, CallSlot, Code, Function};
 use crate::system::kernel::Kernel;
 use crate::system::pools::Pool;
 
@@ -39,6 +40,10 @@ pub struct LuaListener {
 struct Staged {
     factories: Vec<Request>,
     functions: Vec<Request>,
+    /// Places of instances to be made once their functions are known.
+    seats: Vec<CallSlot>,
+    /// Programs whose code is new, and which of their entries are.
+    replaced: Replaced,
     /// It is put off already.
     is_put_off: bool,
 }
@@ -81,10 +86,13 @@ impl LuaListener {
     }
 
     fn insert(&self, entry: &Entry, code: Code, pool: Pool) -> Result<()> {
-        let function = Function::new(entry.id.to_string(), code, pool, options(entry));
-        let part = Part::new(Arc::new(function));
-        let request = Request::Register(entry.id.to_string(), part);
-        self.stage(|staged| staged.functions.push(request))
+        let function = Arc::new(Function::new(entry.id.to_string(), code, pool, options(entry)));
+        let seats = function.reserve();
+        let request = Request::Register(entry.id.to_string(), Part::new(function));
+        self.stage(|staged| {
+            staged.functions.push(request);
+            staged.seats.extend(seats);
+        })
     }
 
     fn remove(&self, id: &EntryId) -> Result<()> {
@@ -98,14 +106,20 @@ impl LuaListener {
         if !staged.is_put_off {
             let (bus, logger) = (self.kernel.bus.clone(), self.kernel.logger.named("factory"));
             let own = self.staged.clone();
+            // Not held: the effect waits in the registry.
+            let kernel = Arc::downgrade(&self.kernel);
             self.kernel.put_off(Box::new(move || {
-                let Staged { factories, functions, .. } = std::mem::take(&mut *own.lock());
+                let staged = std::mem::take(&mut *own.lock());
+                let Staged { factories, functions, seats, replaced, .. } = staged;
                 for (topic, requests) in [(FACTORIES, factories), (FUNCTIONS, functions)] {
                     if let Err(error) = request::ask(&bus, topic, requests) {
                         let error = error.to_string().into();
                         logger.error("programs were not taken over", [("error", error)]);
                     }
                 }
+                let Some(kernel) = kernel.upgrade() else { return };
+                functions::prepare(&kernel, seats);
+                replaced.tell(&kernel);
             }))?;
             staged.is_put_off = true;
         }
@@ -121,6 +135,7 @@ impl LuaListener {
             let entry = self.programs.lock().get(&user).cloned();
             if let Some(entry) = entry {
                 self.publish(&entry, linked)?;
+                self.stage(|staged| staged.replaced.note(&entry.id, library))?;
             }
         }
         Ok(())
@@ -139,6 +154,7 @@ impl Listener for LuaListener {
             return self.relink_users(&entry.id);
         }
         self.publish(entry, definition)?;
+        self.stage(|staged| staged.replaced.note(&entry.id, &entry.id))?;
         let mut entry = entry.clone();
         if let Value::Map(fields) = &mut entry.data {
             fields.retain(|field, _| field != "source");

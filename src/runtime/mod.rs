@@ -4,5 +4,6 @@ pub mod engine;
 pub mod kinds;
 pub mod libraries;
 pub mod modules;
+pub mod outdated;
 pub mod pool;
 pub mod type_check;

@@ -21,7 +21,9 @@ use crate::core::scheduler::Handle;
 use crate::core::vm::{Event, Start, VmCell};
 use crate::infra::error::Result;
 use crate::runtime::engine::chunk::{Definition, Habit};
+use crate::runtime::engine::instances::Prepare;
 use crate::runtime::engine::vm::{LuaVm, VmData};
+use crate::system::functions::CallSlot;
 use crate::system::host::Seat;
 use crate::system::kernel::Kernel;
 use crate::system::spawn::{SpawnReply, SpawnRequest, Spawner};
@@ -229,6 +231,15 @@ pub fn visit(
 }
 
 impl Spawner for VmPool {
+    fn prepare(&self, seat: CallSlot) {
+        if let Ok(Place::There(vm)) = self.place(None, false) {
+            seat.settle(&vm);
+            let reply = Box::new(|_| ());
+            vm.post(Event::Start(Box::new(Start { spec: Box::new(Prepare { seat }), reply })));
+            self.kernel.scheduler.notify(&vm);
+        }
+    }
+
     fn spawn(&self, request: SpawnRequest, reply: SpawnReply) {
         match self.place(None, request.host.isolated()) {
             Ok(Place::There(vm)) => self.start_in(&vm, request, reply),

@@ -21,6 +21,7 @@ use crate::system::functions::Functions;
 use crate::system::groups::GroupScopes;
 use crate::system::host::{Host, Hosts, Seat};
 use crate::system::lifecycle::Lifecycle;
+use crate::system::outdated::Watches;
 use crate::system::security::Security;
 use crate::system::spawn::{OnEnd, SpawnReply, SpawnRequest, Spawner, TerminalPort};
 use crate::system::supervisor::Supervisor;
@@ -38,6 +39,8 @@ pub struct Kernel {
     pub lifecycle: Arc<Lifecycle>,
     pub security: Arc<Security>,
     pub groups: Arc<GroupScopes>,
+    /// Who hears of new code.
+    pub outdated: Arc<Watches>,
     /// Where hosts, and what processes are made from, come and go.
     pub bus: EventBus,
     /// What coroutines wait for outside their VM.
@@ -135,6 +138,13 @@ impl Kernel {
     pub fn cancel(&self, from: Pid, to: Pid, reason: &str) -> Result<(), Refused> {
         let body = Body::Cancel { reason: reason.into() };
         self.mailbox.send_from_outside(Package { from, to, body })
+    }
+
+    /// Tells a process that what it runs is not the newest any more.
+    pub fn outdate(&self, to: Pid, sources: Arc<[String]>) {
+        let body = Body::Outdated { sources };
+        // It may have ended meanwhile.
+        let _ = self.mailbox.send_from_outside(Package { from: Pid::NONE, to, body });
     }
 
     /// Ends a process with `error`, whatever it does.

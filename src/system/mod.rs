@@ -8,6 +8,7 @@ pub mod groups;
 pub mod host;
 pub mod kernel;
 pub mod lifecycle;
+pub mod outdated;
 pub mod pools;
 pub mod retry;
 pub mod roster;

@@ -104,7 +104,11 @@ pub struct Named {
 /// Told whether the process came to be.
 pub type SpawnReply = Box<dyn FnOnce(Result<Pid, Error>) + Send>;
 
-/// Finds a VM for a new process. Implemented by the runtime layer.
+/// Finds a VM for a new process, or for an instance. Implemented by the runtime layer.
 pub trait Spawner: Send + Sync {
     fn spawn(&self, request: SpawnRequest, reply: SpawnReply);
+
+    /// Has an instance of a function made for this seat, which is given back when it is there, or
+    /// when it cannot be made: then the first call says why.
+    fn prepare(&self, seat: CallSlot);
 }

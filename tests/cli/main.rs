@@ -16,6 +16,7 @@ mod project;
 mod pty;
 mod registry;
 mod results;
+mod security;
 mod settings;
 mod shutdown;
 mod signals;

@@ -85,6 +85,14 @@ pub fn entries() -> Vec<Entry> {
         ),
         preset,
         worker,
+        function(
+            "narrow",
+            "local boss, n = ...
+            process.send(boss, 'ready', process.pid())
+            process.inbox():receive()
+            return n",
+            &[("pool", Value::from([("workers", 1.into()), ("buffer", 2.into())]))],
+        ),
         function("values", "return (ctx.all())", &[modules(&["ctx"])]),
         function("deep", "return funcs.call('fn:values')", &[modules(&["funcs"])]),
         function("sleep", "time.sleep(...) return 'woke'", &[modules(&["time"]), wide.clone()]),

@@ -237,3 +237,37 @@ fn names() {
         ),
     ]);
 }
+
+#[test]
+fn a_failure_that_nobody_has_taken_ends_who_no_longer_traps() {
+    check(&[
+        CHILD,
+        (
+            "changes",
+            r#"
+            local boss = ...
+            process.set_options({trap_links = true})
+            local pid = assert(process.spawn_linked_monitored("app:child", "app:host", "fail late"))
+            process.send(pid, "go")
+            -- The EXIT comes first, and nobody takes the LINK_DOWN.
+            assert(process.events():receive().kind == process.event.EXIT)
+            assert(process.set_options({trap_links = true}), "changes nothing")
+            process.send(boss, "traps")
+            process.inbox():receive()
+            assert(process.set_options({trap_links = false}))
+            -- At the next point where it waits.
+            process.inbox():receive()"#,
+        ),
+        (
+            "main",
+            r#"
+            local inbox, events = process.inbox(), process.events()
+            local pid = assert(process.spawn_monitored("app:changes", "app:host", process.pid()))
+            inbox:receive()
+            process.send(pid, "go on")
+            local event = events:receive()
+            assert(event.from == pid and tostring(event.result.error) == "linked process failed", tostring(event.result.error))
+            assert(event.result.error:retryable() == nil)"#,
+        ),
+    ]);
+}

@@ -182,7 +182,7 @@ programs! {
     ctx: get;
     errors: call_stack concat crossing is locked new stack wrap;
     events: channel close data flood mailbox patterns refused send subscribe;
-    funcs: call cancel errors instances libraries many new options processes;
+    funcs: call cancel errors instances libraries many new options pools processes;
     future: cancel error result;
     io: args matrix print raw read readline without write;
     isolation: globals libraries;
@@ -191,7 +191,8 @@ programs! {
     math: extras functions integers random;
     os: clock date time;
     pg: groups;
-    process: exec link listen monitor pid registry send set_options spawn subscribe unsubscribe;
+    process: exec link listen monitor pid registry send set_options spawn subscribe unsubscribe
+        upgradable;
     payload: formats new sent transcode;
     registry: apply apply_version build_delta changes find get history parse_id snapshot versions
         watch;

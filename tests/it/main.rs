@@ -10,6 +10,7 @@ mod lifecycle;
 mod lua;
 mod outcome;
 mod permissions;
+mod pools;
 mod programs;
 mod scripted;
 mod spawners;

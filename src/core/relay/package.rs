@@ -24,6 +24,8 @@ pub enum Body {
     Exit(Arc<Exit>),
     /// A linked process failed.
     LinkDown(Arc<Exit>),
+    /// The code of the target has been replaced: ids of the entries that are new.
+    Outdated { sources: Arc<[String]> },
     /// The target ends now with this error, without running any more of its code.
     Kill(Error),
 }

@@ -5,7 +5,8 @@
 //! retries, time limits, full pools) is an [`Outgoing`] of the caller's VM: arguments go encoded, the
 //! outcome comes as an event under a tag of its own.
 //!
-//! A function's *instance*, its globals and its method, outlives the call and serves later ones.
+//! A function's *instance*, its globals and its method, outlives the call and serves later ones: see
+//! [`instances`](crate::runtime::engine::instances).
 
 use std::ffi::c_int;
 use std::hash::{BuildHasher, Hasher};
@@ -19,13 +20,16 @@ use crate::infra::error::{Error, Kind, Result};
 use crate::infra::transcoder::wire::Wire;
 use crate::runtime::engine::chunk::Definition;
 use crate::runtime::engine::coroutine::Wait;
+use crate::runtime::engine::instances::Instance;
 use crate::runtime::engine::process::{self, Extra, Process, Spec};
-use crate::runtime::engine::raw::{Anchor, State, VmPointer};
+use crate::runtime::engine::raw::{State, VmPointer};
 use crate::runtime::engine::recipes::Here;
 use crate::runtime::engine::vm::{Due, NONE, VmData};
 use crate::runtime::engine::{Cx, Ret, copy, error, wire};
 use crate::system::frame::Frame;
-use crate::system::functions::{self, Call, CallControl, CallSlot, Code, Function, Options};
+use crate::system::functions::{
+    self, Call, CallControl, CallSlot, Code, Function, OnQueued, Options,
+};
 use crate::system::kernel::Kernel;
 use crate::system::retry::Retry;
 
@@ -55,12 +59,6 @@ impl Served {
 pub struct Caller {
     pid: Pid,
     tag: u64,
-}
-
-/// Globals and method of a function, warm.
-pub struct Instance {
-    pub globals: Anchor,
-    pub method: Anchor,
 }
 
 /// What a coroutine waits for that has called.
@@ -174,7 +172,7 @@ pub fn definition(function: &Function) -> Result<Arc<Definition>> {
 }
 
 /// Calls beside the caller, with the arguments from `first` on; the caller waits for the result.
-pub fn call_here(cx: &mut Cx, slot: CallSlot, frame: Option<Arc<Frame>>, first: c_int) -> Ret {
+pub fn call_here(cx: &mut Cx, mut slot: CallSlot, frame: Option<Arc<Frame>>, first: c_int) -> Ret {
     let coroutine = cx.suspendable()?;
     let parent = cx.self_pid();
     let vm = cx.vm();
@@ -185,6 +183,7 @@ pub fn call_here(cx: &mut Cx, slot: CallSlot, frame: Option<Arc<Frame>>, first: 
         Err(error) => return cx.fail(error),
     };
     let caller = Caller { pid: parent, tag: vm.tag_of(coroutine) };
+    vm.adapt_for(&mut slot);
     let served = Some(Served::new(slot, Some(caller)));
     let extra = Some(Box::new(Extra { frame, served, ..Extra::default() }));
     let spec =
@@ -208,24 +207,44 @@ pub fn call_there(cx: &mut Cx, call: Call, options: Options) -> Ret {
     let coroutine = cx.suspendable()?;
     let vm = cx.vm();
     let to = To::Coroutine(vm.tag_of(coroutine));
-    let sent = vm.send_call(Ok(call), options, to);
+    let (sent, _) = vm.send_call(Ok(call), options, to, None);
     cx.suspend(Wait::Call(Callee::There(sent)))
 }
 
-/// Makes a call and pushes its future.
+/// Makes a call and pushes its future. Waits while the function's queue is full, if it can wait.
 pub fn call_async(cx: &mut Cx, call: Result<Call>, options: Options) -> Ret {
     let l = cx.l;
+    let has_bound = call.as_ref().is_ok_and(|call| call.function.pool.buffer < usize::MAX);
+    let on_queued = match has_bound && cx.can_suspend() {
+        true => {
+            let done = cx.completer()?;
+            let on_queued: OnQueued = Box::new(move || done(Ok(Answer::Nothing)));
+            Some(on_queued)
+        }
+        false => None,
+    };
     let vm = cx.vm();
     let channel = vm.push_future(l);
     // The call's own hold.
     vm.channels[channel].holders += 1;
-    let sent = vm.send_call(call, options, To::Future(channel));
+    let (sent, is_blocked) = vm.send_call(call, options, To::Future(channel), on_queued);
     vm.set_call(channel, sent);
-    cx.values(1)
+    match is_blocked {
+        // The future lies on the stack until then.
+        true => cx.suspend(Wait::Command(|_, _, _| 1)),
+        false => cx.values(1),
+    }
 }
 
 impl VmData {
-    fn send_call(&mut self, call: Result<Call>, options: Options, to: To) -> u32 {
+    /// Makes a call: its place, and whether its caller has to wait for `on_queued`.
+    fn send_call(
+        &mut self,
+        call: Result<Call>,
+        options: Options,
+        to: To,
+        on_queued: Option<OnQueued>,
+    ) -> (u32, bool) {
         let owner = self.processes[self.current].pid;
         let outgoing = Outgoing { owner, to, control: None, retry: None, timeout: None };
         let at = self.outgoing.insert(outgoing);
@@ -234,7 +253,7 @@ impl VmData {
             Err(error) => {
                 // As if it had run: nothing is delivered before the owner waits.
                 self.answer_to(at)(Outcome::Error(error));
-                return at;
+                return (at, false);
             }
         };
         if let Some(timeout) = options.timeout {
@@ -245,14 +264,16 @@ impl VmData {
             let retrying = Retrying { policy, attempts: 1, call: call.clone(), timer: None };
             self.outgoing[at].retry = Some(Box::new(retrying));
         }
-        self.launch(at, call);
-        at
+        let is_blocked = self.launch(at, call, on_queued);
+        (at, is_blocked)
     }
 
-    fn launch(&mut self, at: u32, call: Call) {
-        let done = self.answer_to(at);
+    fn launch(&mut self, at: u32, call: Call, on_queued: Option<OnQueued>) -> bool {
+        let done = Box::new(self.answer_to(at));
         let kernel = self.kernel.clone();
-        self.outgoing[at].control = Some(functions::call(&kernel, call, Box::new(done)));
+        let (control, is_blocked) = functions::call_in_turn(&kernel, call, on_queued, done);
+        self.outgoing[at].control = Some(control);
+        is_blocked
     }
 
     /// Sends the outcome of an outgoing call to this VM, from any thread.
@@ -319,7 +340,7 @@ impl VmData {
         };
         retrying.timer = None;
         let call = retrying.call.clone();
-        self.launch(at, call);
+        self.launch(at, call, None);
     }
 
     /// The caller has waited long enough.
@@ -398,7 +419,8 @@ impl VmData {
             return false;
         };
         let (caller, instance) = (served.caller, served.instance.take());
-        if let Some(instance) = instance {
+        let is_kept = served.slot.keeps_instance();
+        if let Some(instance) = instance.filter(|_| is_kept) {
             self.give_instance(chunk, instance);
         }
         let Some(coroutine) = caller.and_then(|caller| self.waiting(caller)) else { return false };

@@ -40,7 +40,8 @@ impl VmData {
         if worked {
             let grown = self.main.memory() > self.housekeeping.heap + WORTH;
             self.housekeeping.collections = 0;
-            self.housekeeping.due = (grown || self.is_vacant()).then(|| slice.now + IDLE_TIME);
+            self.housekeeping.due =
+                (grown || self.by_uniq.is_empty()).then(|| slice.now + IDLE_TIME);
             return false;
         }
         if self.housekeeping.due.is_none_or(|due| slice.now < due) {
@@ -67,9 +68,16 @@ impl VmData {
         false
     }
 
-    /// No process lives here.
-    fn is_vacant(&self) -> bool {
-        self.by_uniq.is_empty()
+    /// There may be something to collect although no process has run.
+    pub fn keep_house_soon(&mut self) {
+        let due = self.now().saturating_add(IDLE_TIME);
+        self.housekeeping.collections = 0;
+        self.housekeeping.due.get_or_insert(due);
+    }
+
+    /// No process lives here, and nothing that functions want to find again.
+    fn is_vacant(&mut self) -> bool {
+        self.by_uniq.is_empty() && self.adapting.is_empty() && !self.has_seated_instances()
     }
 
     fn give_room_back(&mut self) {

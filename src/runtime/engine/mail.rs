@@ -21,6 +21,7 @@ use crate::infra::error::{Error, Kind};
 use crate::infra::transcoder::Transcoder;
 use crate::infra::transcoder::wire::{Item, Wire};
 use crate::runtime::engine::channel::Source;
+use crate::runtime::engine::process::Process;
 use crate::runtime::engine::queue::Queue;
 use crate::runtime::engine::raw::{Anchor, Charge, State, Tagged};
 use crate::runtime::engine::slot::Slot;
@@ -79,9 +80,15 @@ pub struct Mail {
 
 /// A lifecycle event as it waits for a receiver.
 pub enum Notice {
-    Cancel { from: Pid, reason: Arc<str>, at: f64 },
+    Cancel {
+        from: Pid,
+        reason: Arc<str>,
+        at: f64,
+    },
     Exit(Arc<Exit>),
     LinkDown(Arc<Exit>),
+    /// Ids of the entries that are new, each once.
+    Outdated(Vec<String>),
 }
 
 impl Notice {
@@ -93,6 +100,7 @@ impl Notice {
                 Outcome::Value(value) => value.len(),
                 Outcome::Error(error) => error.heap(),
             },
+            Notice::Outdated(sources) => sources.iter().map(String::len).sum(),
         }
     }
 }
@@ -271,6 +279,11 @@ impl Payload {
     }
 }
 
+/// How a process ends that is linked to one that has failed.
+fn linked_failed() -> Error {
+    Error::new(Kind::default(), "linked process failed").with_retryable(None)
+}
+
 impl VmData {
     /// A package for a process of this VM has arrived.
     pub fn arrive(&mut self, package: Package) {
@@ -294,6 +307,7 @@ impl VmData {
             }
             Body::Exit(exit) => self.receive_notice(process, Notice::Exit(exit)),
             Body::LinkDown(exit) => self.link_down(process, exit),
+            Body::Outdated { sources } => self.outdated(process, &sources),
             Body::Kill(error) => self.kill(process, error),
         }
     }
@@ -303,8 +317,67 @@ impl VmData {
         if self.processes[process].trap_links {
             self.receive_notice(process, Notice::LinkDown(exit));
         } else {
-            let error = Error::new(Default::default(), "linked process failed");
-            self.kill(process, error.with_retryable(None));
+            self.kill(process, linked_failed());
+        }
+    }
+
+    /// Whether failures of linked processes are told from now on, or end the process: also those that
+    /// nobody has taken from its mailbox yet.
+    pub fn set_trap_links(&mut self, process: u32, traps: bool) {
+        self.processes[process].trap_links = traps;
+        let pending = self.processes[process].notices.iter_mut();
+        if !traps && pending.into_iter().any(|(notice, _)| matches!(notice, Notice::LinkDown(_))) {
+            self.kill(process, linked_failed());
+        }
+    }
+
+    /// The code of a process has been replaced. What waits to be told already takes this in.
+    pub fn outdated(&mut self, process: u32, sources: &[String]) {
+        let Process { ref mut notices, ref extra, .. } = self.processes[process];
+        if extra.as_ref().is_none_or(|extra| extra.upgradable.is_none()) {
+            // It has changed its mind.
+            return;
+        }
+        let pending = notices.iter_mut().find_map(|(notice, charge)| match notice {
+            Notice::Outdated(sources) => Some((sources, charge)),
+            _ => None,
+        });
+        match pending {
+            Some((pending, charge)) => {
+                let new = sources.iter().filter(|source| !pending.contains(source));
+                let new: Vec<String> = new.cloned().collect();
+                pending.extend(new);
+                *charge = Charge::of(pending.iter().map(String::len).sum());
+            }
+            None => self.receive_notice(process, Notice::Outdated(sources.to_vec())),
+        }
+    }
+
+    /// Whether a process hears of new code from now on.
+    pub fn set_upgradable(&mut self, process: u32, wanted: bool) {
+        let Process { pid, chunk, ref mut notices, ref mut extra, .. } = self.processes[process];
+        if !wanted {
+            notices.retain(|(notice, _)| !matches!(notice, Notice::Outdated(_)));
+            if let Some(extra) = extra {
+                extra.upgradable = None;
+            }
+            return;
+        }
+        let extra = extra.get_or_insert_default();
+        if extra.upgradable.is_some() {
+            return;
+        }
+        let running = self.definition(chunk).clone();
+        let watch = self.kernel.outdated.watch(running.id.clone(), pid);
+        if let Some(extra) = &mut self.processes[process].extra {
+            extra.upgradable = Some(watch);
+        }
+        // Replaced before anybody watched?
+        let newest = self.kernel.factory.get(&running.id.to_string());
+        if newest
+            .is_ok_and(|newest| !std::ptr::addr_eq(Arc::as_ptr(&newest), Arc::as_ptr(&running)))
+        {
+            self.outdated(process, &[running.id.to_string()]);
         }
     }
 
@@ -433,6 +506,17 @@ impl VmData {
         match notice {
             Notice::Exit(exit) => self.push_exit(l, &self.keys.exit, &exit),
             Notice::LinkDown(exit) => self.push_exit(l, &self.keys.link_down, &exit),
+            Notice::Outdated(sources) => {
+                l.new_table(0, 2);
+                l.push_str("pid.outdated");
+                l.set_field(-2, "kind");
+                l.new_table(sources.len(), 0);
+                for (n, source) in sources.iter().enumerate() {
+                    l.push_str(source);
+                    l.raw_set_index(-2, n + 1);
+                }
+                l.set_field(-2, "sources");
+            }
             Notice::Cancel { from, reason, at } => {
                 l.new_table(0, 4);
                 l.push_str("pid.cancel");

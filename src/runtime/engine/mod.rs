@@ -27,6 +27,7 @@ pub mod error;
 pub mod frame;
 pub mod future;
 pub mod housekeeping;
+pub mod instances;
 pub mod launch;
 pub mod limits;
 pub mod mail;

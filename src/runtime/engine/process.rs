@@ -9,8 +9,9 @@ use crate::core::process::Control;
 use crate::core::relay::{Body, Exit, Outcome, Package, Ticket};
 use crate::infra::error::{Error, Kind, Result};
 use crate::infra::transcoder::wire::Wire;
-use crate::runtime::engine::calls::{Instance, Served};
+use crate::runtime::engine::calls::Served;
 use crate::runtime::engine::coroutine::{self, Ran};
+use crate::runtime::engine::instances::Instance;
 use crate::runtime::engine::limits::memory_limit_exceeded;
 use crate::runtime::engine::mail::{Listeners, Mail, Notice};
 use crate::runtime::engine::news::{Subscription, TerminalInput};
@@ -24,6 +25,7 @@ use crate::system::frame::Frame;
 use crate::system::groups::Membership;
 use crate::system::host::HostKind;
 use crate::system::lifecycle::Started;
+use crate::system::outdated::Watch;
 use crate::system::spawn::{Named, OnEnd, TerminalPort};
 
 /// Coroutine switches in one step before the process goes behind the others of its VM.
@@ -94,6 +96,8 @@ pub struct Extra {
     pub subscriptions: Vec<Subscription>,
     /// In process groups, one for each scope.
     pub memberships: Vec<Membership>,
+    /// It hears of new code.
+    pub upgradable: Option<Watch>,
     /// For its names.
     pub names: Charge,
     /// Events of its terminal.
@@ -253,11 +257,12 @@ fn try_start(
     data.processes[id].main = main;
 
     let ready = match &warm {
-        Some(instance) => {
-            instance.method.push(thread);
+        Some(Instance { method: Some(method), .. }) => {
+            method.push(thread);
             Ok(())
         }
-        None => run_chunk(vm, id, main, spec.chunk, thread),
+        Some(Instance { method: None, .. }) => run_chunk(vm, id, main, thread, false),
+        None => run_chunk(vm, id, main, thread, true),
     };
     if is_function && ready.is_ok() {
         keep_instance(vm.get(), id, thread, warm);
@@ -281,55 +286,45 @@ fn try_start(
 
 /// Notes the instance that serves a call; the method is on top of the thread's stack.
 fn keep_instance(data: &mut VmData, id: u32, thread: State, warm: Option<Instance>) {
-    let instance = warm.unwrap_or_else(|| {
+    let is_new = warm.as_ref().is_none_or(|instance| instance.method.is_none());
+    let instance = warm.filter(|_| !is_new).unwrap_or_else(|| {
         thread.push_value(-1);
-        let method = thread.anchor();
+        let method = Some(thread.anchor());
         thread.push_value(State::GLOBALS);
         Instance { globals: thread.anchor(), method }
     });
-    if let Some(extra) = &mut data.processes[id].extra
-        && let Some(served) = &mut extra.served
-    {
-        served.instance = Some(instance);
+    let Process { chunk, ref mut extra, .. } = data.processes[id];
+    let Some(served) = extra.as_mut().and_then(|extra| extra.served.as_mut()) else { return };
+    served.instance = Some(instance);
+    if is_new {
+        let function = served.slot.function().clone();
+        data.own_instances(chunk, &function);
     }
 }
 
-/// Runs the chunk body and leaves the method on top of the thread's stack.
+/// Runs the libraries, if they have not run before, and the chunk body; leaves the method on top of the
+/// thread's stack.
 pub(super) fn run_chunk(
     vm: VmPointer<VmData>,
     id: u32,
     main: u32,
-    chunk: u32,
     thread: State,
+    with_libraries: bool,
 ) -> Result<()> {
-    let data = vm.get();
-    // The chunk may be started from a host function of another process: its context comes back.
-    let before = (data.current, data.running);
-    (data.current, data.running) = (id, main);
-    let outer = data.starts.enter();
-    if data.starts.nested() == 1 {
-        // Set when the ticker first finds it running: most are done by then.
-        data.chunk_deadline = None;
-    }
-    let limited = data.memory_limit.is_some();
-    data.main.enforce_ceiling(limited);
-    let ran = run_libraries(vm, chunk, thread).and_then(|()| {
+    let chunk = vm.get().processes[id].chunk;
+    let (ran, called) = run_body(vm, id, main, || {
+        if with_libraries {
+            run_libraries(vm, chunk, thread)?;
+        }
         vm.get().push_chunk(chunk, thread);
         thread.pcall(0, 1).map_err(|_| error::from_raised(thread, -1))
     });
-    let data = vm.get();
-    data.main.enforce_ceiling(false);
-    let called = data.starts.leave(outer);
-    (data.current, data.running) = before;
-    data.definition(chunk).reliability.note(called || ran.is_err());
-    if data.is_over_memory_limit() {
-        thread.set_top(0);
-        return Err(memory_limit_exceeded());
-    }
+    vm.get().definition(chunk).reliability.note(called || ran.is_err());
     if let Err(problem) = ran {
         thread.set_top(0);
         return Err(problem);
     }
+    let data = vm.get();
     if thread.type_of(-1) == Type::Function {
         return Ok(());
     }
@@ -345,8 +340,38 @@ pub(super) fn run_chunk(
     Err(Error::not_found(format!("method \"{method}\" not found in module")))
 }
 
+/// Runs code of a process that has not begun: it cannot wait, and has to come to an end soon. Also
+/// returned: whether it called a host function.
+pub(super) fn run_body(
+    vm: VmPointer<VmData>,
+    id: u32,
+    main: u32,
+    body: impl FnOnce() -> Result<()>,
+) -> (Result<()>, bool) {
+    let data = vm.get();
+    // The chunk may be started from a host function of another process: its context comes back.
+    let before = (data.current, data.running);
+    (data.current, data.running) = (id, main);
+    let outer = data.starts.enter();
+    if data.starts.nested() == 1 {
+        // Set when the ticker first finds it running: most are done by then.
+        data.chunk_deadline = None;
+    }
+    let limited = data.memory_limit.is_some();
+    data.main.enforce_ceiling(limited);
+    let ran = body();
+    let data = vm.get();
+    data.main.enforce_ceiling(false);
+    let called = data.starts.leave(outer);
+    (data.current, data.running) = before;
+    match data.is_over_memory_limit() {
+        true => (Err(memory_limit_exceeded()), called),
+        false => (ran, called),
+    }
+}
+
 /// Runs the libraries of a chunk: what each returns becomes a global of the process.
-fn run_libraries(vm: VmPointer<VmData>, chunk: u32, thread: State) -> Result<()> {
+pub(super) fn run_libraries(vm: VmPointer<VmData>, chunk: u32, thread: State) -> Result<()> {
     let definition = vm.get().definition(chunk).clone();
     for (alias, module) in &definition.renamed {
         vm.get().push_module(thread, module);

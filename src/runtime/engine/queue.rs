@@ -38,6 +38,17 @@ impl<T> Queue<T> {
         self.0.as_ref().map_or(0, |queue| queue.len())
     }
 
+    pub fn iter_mut(&mut self) -> impl Iterator<Item = &mut T> {
+        self.0.iter_mut().flat_map(|queue| queue.iter_mut())
+    }
+
+    /// Keeps those that `wanted` accepts.
+    pub fn retain(&mut self, wanted: impl Fn(&T) -> bool) {
+        if let Some(queue) = &mut self.0 {
+            queue.retain(wanted);
+        }
+    }
+
     pub fn iter(&self) -> impl Iterator<Item = &T> {
         self.0.iter().flat_map(|queue| queue.iter())
     }

@@ -45,7 +45,7 @@ fn go_on(vm: VmPointer<VmData>, id: u32, new: &Upgrade) -> Result<()> {
     let main = data.new_coroutine(id, thread, anchor);
     let process = &mut data.processes[id];
     (process.main, process.chunk) = (main, chunk);
-    run_chunk(vm, id, main, chunk, thread).map_err(|error| Upgrade::failed("init", error))?;
+    run_chunk(vm, id, main, thread, true).map_err(|error| Upgrade::failed("init", error))?;
     let data = vm.get();
     data.coroutines[main].results = wire::decode_all(thread, &new.args);
     data.enqueue(main);
@@ -56,6 +56,8 @@ impl VmData {
     /// Takes everything from a process that belongs to its code.
     fn strip(&mut self, id: u32) {
         self.free_coroutines(id);
+        // The new code says itself what it wants to hear.
+        self.set_upgradable(id, false);
         // The channels go, what waited for them stays, in the order of each topic.
         self.end_listeners(id);
         if let Some(extra) = &mut self.processes[id].extra {

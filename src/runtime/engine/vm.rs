@@ -1,5 +1,6 @@
 //! The VM: a Lua state, its processes, and the loop that runs them.
 
+use std::any::Any;
 use std::collections::VecDeque;
 use std::ops::{Index, IndexMut};
 use std::ptr::NonNull;
@@ -18,12 +19,13 @@ use crate::infra::error::{Error, Result};
 use crate::infra::memory;
 use crate::infra::transcoder::keys::KeyId;
 use crate::runtime::engine::addresses::Addresses;
-use crate::runtime::engine::calls::{Callees, Instance, Outgoing, Served};
+use crate::runtime::engine::calls::{Callees, Outgoing, Served};
 use crate::runtime::engine::channel::{Channel, Graveyard};
 use crate::runtime::engine::chunk::Definition;
 use crate::runtime::engine::coroutine::{self, Break, Coroutine, Wait};
 use crate::runtime::engine::env::Environments;
 use crate::runtime::engine::housekeeping::Housekeeping;
+use crate::runtime::engine::instances::{self, Instances, Prepare, Upkeep};
 use crate::runtime::engine::launch::Starts;
 use crate::runtime::engine::mail::{Topics, unix_now};
 use crate::runtime::engine::process::{self, Process, Spec};
@@ -31,6 +33,7 @@ use crate::runtime::engine::raw::{Anchor, Guard, InterruptSwitch, State, Type, V
 use crate::runtime::engine::recipes::Recipes;
 use crate::runtime::engine::{calls, env, wire};
 use crate::runtime::pool::VmPool;
+use crate::system::functions::Function;
 use crate::system::host::{Host, Seat};
 use crate::system::kernel::Kernel;
 use crate::system::spawn::SpawnRequest;
@@ -53,8 +56,6 @@ const GC_STEP: i32 = 16;
 const GC_EFFORT: i32 = 200;
 /// Both while the program uses more memory than it should: much more work for little garbage.
 const GC_SHORT: (i32, i32) = (115, 1000);
-/// Instances of a function kept for its next calls.
-const INSTANCES_KEPT: usize = 64;
 /// Finished threads kept for the next processes.
 const THREADS_KEPT: usize = 64;
 
@@ -131,6 +132,10 @@ pub enum Due {
     Retry(u32),
     /// A call has taken too long.
     Timeout(u32),
+    /// Instances of functions that nobody calls may go.
+    Instances,
+    /// The bound of a pool is looked at.
+    Adapt(u32),
 }
 
 /// Field names that results and events are made of, as Lua strings.
@@ -202,6 +207,9 @@ pub struct VmData {
     /// thing that could have happened to them.
     pub suspects: Vec<u32>,
     pub housekeeping: Housekeeping,
+    pub upkeep: Upkeep,
+    /// Functions whose pools this VM looks after.
+    pub adapting: Slab32<Arc<Function>>,
     /// Processes without an actor and a scope may do nothing.
     pub is_strict: bool,
     /// Its collector works as if memory were short.
@@ -240,8 +248,8 @@ struct Loaded {
     ended_since: (u32, u32),
     /// How often a process of it took its whole quantum in one go.
     overstays: u32,
-    /// Of a function: instances that serve no call at the moment.
-    instances: Vec<Instance>,
+    /// Of a function.
+    instances: Instances,
 }
 
 /// Chunks whose processes overstay so often get native code.
@@ -332,6 +340,8 @@ impl VmData {
             generation: 0,
             suspects: Vec::new(),
             housekeeping: Housekeeping::default(),
+            upkeep: Upkeep::default(),
+            adapting: Slab32::default(),
             is_strict,
             is_short: false,
             looks: 0,
@@ -428,12 +438,12 @@ impl VmData {
             told: false,
             ended_since: (0, 0),
             overstays: 0,
-            instances: Vec::new(),
+            instances: Instances::default(),
         };
         // What is left of an earlier version serves no further call.
         let id = &loaded.definition.id;
         for old in self.chunks.iter_mut().filter(|old| old.definition.id == *id) {
-            old.instances = Vec::new();
+            old.instances.clear();
         }
         self.chunks.push(loaded);
         self.chunk_places.insert(key, place);
@@ -458,17 +468,14 @@ impl VmData {
         }
     }
 
-    /// An instance of a function that serves nobody.
+    /// What there is of the function with this chunk.
     #[inline]
-    pub fn take_instance(&mut self, chunk: u32) -> Option<Instance> {
-        self.chunks[chunk as usize].instances.pop()
+    pub fn instances(&mut self, chunk: u32) -> &mut Instances {
+        &mut self.chunks[chunk as usize].instances
     }
 
-    pub fn give_instance(&mut self, chunk: u32, instance: Instance) {
-        let instances = &mut self.chunks[chunk as usize].instances;
-        if instances.len() < INSTANCES_KEPT {
-            instances.push(instance);
-        }
+    pub fn all_instances(&mut self) -> impl Iterator<Item = &mut Instances> {
+        self.chunks.iter_mut().map(|loaded| &mut loaded.instances)
     }
 
     /// A process of this chunk took its whole quantum.
@@ -597,6 +604,8 @@ impl VmData {
                 }
                 Due::Retry(call) => self.call_again(call),
                 Due::Timeout(call) => self.call_timed_out(call),
+                Due::Instances => self.look_at_instances(),
+                Due::Adapt(pool) => self.adapt(pool),
             }
         }
     }
@@ -669,7 +678,7 @@ impl LuaVm {
                 Event::Start(start) => {
                     let started = match start.spec.downcast::<SpawnRequest>() {
                         Ok(request) => self.start_or_end(*request),
-                        Err(_) => Err(Error::internal("a start request of an unknown kind")),
+                        Err(spec) => self.prepare(&*spec),
                     };
                     (start.reply)(started);
                 }
@@ -717,11 +726,13 @@ impl LuaVm {
             .map_err(|_| Error::internal("failed to create process"))
             .and_then(|definition| data.chunk(&definition))
             .inspect_err(|_| data.leave_host(host))?;
-        if let (Some(slot), Some(cell)) = (&request.slot, data.cell()) {
-            // The first call of a function with one instance gives it its home.
-            slot.function().is_at_home(cell);
-        }
-        let served = request.slot.map(|slot| Served::new(slot, None));
+        let served = request.slot.map(|mut slot| {
+            if let Some(cell) = data.cell() {
+                slot.settle(cell);
+            }
+            data.adapt_for(&mut slot);
+            Served::new(slot, None)
+        });
         let extra = match (request.frame, request.on_end, request.terminal, served) {
             (None, None, None, None) => None,
             (frame, on_end, terminal, served) => {
@@ -741,6 +752,13 @@ impl LuaVm {
         };
         let args = request.args;
         process::start(self.data, spec, |thread| Ok(wire::decode_all(thread, &args)))
+    }
+
+    /// Makes an instance of a function.
+    fn prepare(&mut self, spec: &(dyn Any + Send)) -> Result<Pid> {
+        let unknown = || Error::internal("a start request of an unknown kind");
+        let prepare = spec.downcast_ref::<Prepare>().ok_or_else(unknown)?;
+        instances::prepare(self.data, prepare).map(|()| Pid::NONE)
     }
 
     /// Delivers lifecycle packages between processes of this VM, and those they cause.

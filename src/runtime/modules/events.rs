@@ -41,18 +41,21 @@ pub fn open(l: State) {
     l.set_read_only(-1, true);
 }
 
-/// The first argument, what a program may subscribe or send to, or why it may not: the place to ask
-/// policies, whose refusal is `INVALID` here.
-fn system(cx: &Cx) -> Result<Result<String, Error>, Raise> {
+/// The first argument, what a program may subscribe or send to, or why it may not: also a refusal of
+/// policies is `INVALID` here.
+fn system(cx: &mut Cx, action: &str) -> Result<Result<String, Error>, Raise> {
     let system = cx.string(1)?;
-    Ok(match system.is_empty() {
-        true => Err(Error::invalid("system cannot be empty")),
-        false => Ok(system),
+    if system.is_empty() {
+        return Ok(Err(Error::invalid("system cannot be empty")));
+    }
+    Ok(match cx.allows(action, &system) {
+        true => Ok(system),
+        false => Err(Error::invalid(format!("not allowed: {action} on {system}"))),
     })
 }
 
 fn subscribe(cx: &mut Cx) -> Ret {
-    let system = system(cx)?;
+    let system = system(cx, "events.subscribe")?;
     let kind = match cx.l.is_nil(2) {
         true => String::new(),
         false => cx.string(2)?,
@@ -84,7 +87,7 @@ fn finish_subscribe(vm: &mut VmData, l: State, result: Result<Answer, Error>) ->
 
 fn send(cx: &mut Cx) -> Ret {
     let l = cx.l;
-    let system = system(cx)?;
+    let system = system(cx, "events.send")?;
     let (kind, path) = (cx.string(2)?, cx.string(3)?);
     let system = match system {
         Ok(system) => system,

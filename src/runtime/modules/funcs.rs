@@ -111,7 +111,7 @@ fn make(cx: &mut Cx, wanted: Wanted, first: c_int, executor: Option<Executor>) -
         cx.suspendable()?;
         if options.is_empty()
             && runs_here(cx, &function)
-            && let Some(slot) = function.try_enter()
+            && let Some(slot) = function.try_enter(cx.vm().cell())
         {
             return calls::call_here(cx, slot, frame, first + 1);
         }
@@ -158,7 +158,7 @@ fn is_isolated(cx: &mut Cx) -> bool {
 /// May a call run beside its caller?
 fn runs_here(cx: &mut Cx, function: &Arc<Function>) -> bool {
     let is_function = matches!(function.code, Code::Function(_));
-    is_function && !is_isolated(cx) && cx.vm().cell().is_some_and(|cell| function.is_at_home(cell))
+    is_function && !is_isolated(cx)
 }
 
 /// Where a call runs that nobody waits for. `None`: anywhere.

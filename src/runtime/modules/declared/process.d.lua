@@ -23,7 +23,7 @@ interface process
   function send(destination: string, topic: string, ...: any): (boolean?, error?)
   --- The channel of messages that no `listen` takes.
   function inbox(): channel.Channel
-  --- The channel of events: CANCEL, EXIT, LINK_DOWN.
+  --- The channel of events: CANCEL, EXIT, LINK_DOWN, OUTDATED.
   function events(): channel.Channel
   --- The channel of a topic: raw values, or messages with `{message = true}`.
   function listen(topic: string, options?: any): (channel.Channel, error?)
@@ -38,7 +38,8 @@ interface process
   function link(destination: string): (boolean?, error?)
   function unlink(destination: string): (boolean?, error?)
   function get_options(): any
-  --- `{trap_links = true}`: a broken link becomes an event.
+  --- `{trap_links = true}`: a broken link becomes an event. `{upgradable = true}`: an OUTDATED event
+  --- tells when the code of this process has been replaced.
   function set_options(options: any): (boolean, error?)
   --- Kinds of events.
   event: Events

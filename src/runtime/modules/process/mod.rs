@@ -199,10 +199,13 @@ pub fn push_failure(l: State, problem: Error) -> i32 {
 fn get_options(cx: &mut Cx) -> Ret {
     let l = cx.l;
     let vm = cx.vm();
-    let trap = vm.processes[vm.current].trap_links;
-    l.new_table(0, 1);
-    l.push_bool(trap);
+    let process = &vm.processes[vm.current];
+    let upgradable = process.extra.as_ref().is_some_and(|extra| extra.upgradable.is_some());
+    l.new_table(0, 2);
+    l.push_bool(process.trap_links);
     l.set_field(-2, "trap_links");
+    l.push_bool(upgradable);
+    l.set_field(-2, "upgradable");
     cx.values(1)
 }
 
@@ -212,15 +215,22 @@ fn set_options(cx: &mut Cx) -> Ret {
         return cx.refuse(Error::invalid("options parameter must be a table"));
     }
     let mut problem = None;
-    let mut trap = None;
+    let (mut trap, mut upgradable) = (None, None);
     let mut cursor = 0;
     while let Some(next) = l.next_pair(1, cursor) {
         cursor = next;
-        let is_trap = l.type_of(-2) == Type::String && l.bytes(-2) == Some(b"trap_links");
-        match (is_trap, l.type_of(-1)) {
-            (true, Type::Boolean) => trap = Some(l.bool(-1)),
-            (true, _) => problem = Some(Error::invalid("trap_links must be a boolean")),
-            (false, _) => {
+        let key = if l.type_of(-2) == Type::String { l.bytes(-2) } else { None };
+        let known = match key {
+            Some(b"trap_links") => Some(("trap_links", &mut trap)),
+            Some(b"upgradable") => Some(("upgradable", &mut upgradable)),
+            _ => None,
+        };
+        match (known, l.type_of(-1)) {
+            (Some((_, option)), Type::Boolean) => *option = Some(l.bool(-1)),
+            (Some((name, _)), _) => {
+                problem = Some(Error::invalid(format!("{name} must be a boolean")));
+            }
+            (None, _) => {
                 l.push_value(-2);
                 let key = String::from_utf8_lossy(l.bytes(-1).unwrap_or(b"?")).into_owned();
                 l.pop(1);
@@ -230,10 +240,13 @@ fn set_options(cx: &mut Cx) -> Ret {
         }
         l.pop(2);
     }
+    let vm = cx.vm();
+    let current = vm.current;
     if let Some(trap) = trap {
-        let vm = cx.vm();
-        let current = vm.current;
-        vm.processes[current].trap_links = trap;
+        vm.set_trap_links(current, trap);
+    }
+    if let Some(upgradable) = upgradable {
+        vm.set_upgradable(current, upgradable);
     }
     match problem {
         Some(problem) => cx.refuse(problem),

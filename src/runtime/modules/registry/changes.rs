@@ -106,11 +106,14 @@ fn push_operations(l: State, operations: &[Operation], push_deleted: impl Fn(Sta
     }
 }
 
-/// The place to ask policies about changes. The operations stay: what failed can be tried again.
+/// The operations stay: what failed can be tried again.
 fn apply(cx: &mut Cx) -> Ret {
     let operations = with(cx, |operations| operations.clone())?;
     if operations.is_empty() {
         return cx.fail(Error::invalid("no changes to apply"));
+    }
+    if !cx.allows("registry.apply", "") {
+        return cx.fail(entries::denied("registry.apply"));
     }
     let Some(registry) = cx.registry() else {
         return cx.fail(Error::internal("registry is not available"));

@@ -4,14 +4,17 @@ use std::ffi::c_int;
 use std::sync::Arc;
 
 use crate::core::registry::{Entry, EntryId, Snapshot};
-use crate::infra::error::Error;
+use crate::infra::error::{Error, Kind};
 use crate::infra::transcoder::{Map, Value};
 use crate::runtime::engine::raw::{State, Type};
 use crate::runtime::engine::{Cx, Raise, Ret, value};
 
-/// Returns the entry, or `nil, NOT_FOUND`. With [`push_list`] the only way for entries to a
-/// program: the two places to ask policies.
+/// Returns the entry, or `nil, NOT_FOUND`; `nil, PERMISSION_DENIED` if policies do not let it see the
+/// entry. With [`push_list`] the only way for entries to a program.
 pub(super) fn push_one(cx: &mut Cx, snapshot: &Snapshot, id: &EntryId) -> Ret {
+    if !may_see(cx, id) {
+        return cx.fail(denied(&id.to_string()));
+    }
     match snapshot.get(id) {
         Some(entry) => {
             push(cx.l, &entry);
@@ -21,13 +24,26 @@ pub(super) fn push_one(cx: &mut Cx, snapshot: &Snapshot, id: &EntryId) -> Ret {
     }
 }
 
-/// Returns a list of entries.
+/// The error of what policies do not allow.
+pub(super) fn denied(what: &str) -> Error {
+    Error::new(Kind::PermissionDenied, format!("not allowed: {what}")).with_retryable(Some(false))
+}
+
+fn may_see(cx: &mut Cx, id: &EntryId) -> bool {
+    cx.is_unchecked() || cx.allows("registry.get", &id.to_string())
+}
+
+/// Returns a list of entries, without those that policies do not let it see.
 pub(super) fn push_list<'a>(cx: &mut Cx, entries: impl Iterator<Item = &'a Arc<Entry>>) -> Ret {
     let l = cx.l;
     l.new_table(0, 0);
-    for (n, entry) in entries.enumerate() {
-        push(l, entry);
-        l.raw_set_index(-2, n + 1);
+    let mut n = 0;
+    for entry in entries {
+        if may_see(cx, &entry.id) {
+            n += 1;
+            push(l, entry);
+            l.raw_set_index(-2, n);
+        }
     }
     cx.values(1)
 }

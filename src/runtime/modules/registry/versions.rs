@@ -10,7 +10,7 @@ use crate::runtime::engine::raw::{State, Tagged};
 use crate::runtime::engine::vm::VmData;
 use crate::runtime::engine::{Cx, Raise, Ret, error, host, register_type, tags};
 use crate::runtime::modules::process::push_failure;
-use crate::runtime::modules::registry::{SnapshotObject, answer, internal, registry};
+use crate::runtime::modules::registry::{SnapshotObject, answer, entries, internal, registry};
 
 #[derive(Clone, Copy)]
 pub(super) struct VersionObject(pub(super) Version);
@@ -85,9 +85,11 @@ pub(super) fn snapshot_at(cx: &mut Cx) -> Ret {
     }
 }
 
-/// The place to ask policies about going to another version.
 pub(super) fn apply(cx: &mut Cx) -> Ret {
     let id = cx.userdata::<VersionObject>(1)?.0.id;
+    if !cx.allows("registry.apply_version", "") {
+        return cx.refuse(entries::denied("registry.apply_version"));
+    }
     let Some(registry) = cx.registry() else {
         return cx.refuse(Error::internal("registry is not available"));
     };
