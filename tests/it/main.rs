@@ -2,6 +2,8 @@
 
 mod callees;
 mod calls;
+#[path = "../lang/dialectize.rs"]
+mod dialectize;
 mod functions;
 mod groups;
 mod lifecycle;

@@ -1,10 +1,14 @@
 //! The language front end: what it takes, what it refuses and where, and that nothing breaks it.
 
 mod checked;
+mod dialectize;
 mod differential;
 mod dump;
+mod executed;
+mod fuzz;
 mod literals;
 mod names;
+mod plain;
 mod program;
 mod rejected;
 mod robust;

@@ -74,7 +74,7 @@ pub fn check(
     library: &Library,
     grants: Grants<'_>,
 ) -> Checked {
-    let types = Types::above(library.types.clone());
+    let types = Types::above(library.types.clone(), source.len());
     let mut checker = Checker::new(ast, resolved, source, library, grants, types);
     checker.find_modules();
     checker.lower_aliases();
@@ -152,6 +152,8 @@ struct Checker<'a> {
     /// The number of the source's first alias, and classes that stand for aliases.
     first_alias: u32,
     alias_types: Vec<Option<Ty>>,
+    /// What the annotations of locals say that some `typeof` names.
+    annotated: HashMap<BindingId, Ty>,
     /// Which module a local at the top of the file holds.
     modules_in: HashMap<BindingId, &'a str>,
     /// Globals that the source writes to.
@@ -194,6 +196,7 @@ impl<'a> Checker<'a> {
             generics: Vec::new(),
             first_alias: 0,
             alias_types: Vec::new(),
+            annotated: HashMap::new(),
             modules_in: HashMap::new(),
             written,
             functions: Vec::new(),

@@ -25,6 +25,11 @@ use model::{ANY, Id, Node, Scope, Type};
 /// How deep values are looked into, and how many names may stand for one another.
 const DEPTH_MAX: usize = 64;
 
+/// Declarations that a VM keeps by their text, and sets of modules for each of them. What is in use
+/// beyond that is made again.
+const DECLARATIONS_MAX: usize = 256;
+const BINDINGS_MAX: usize = 64;
+
 /// What stands behind a type value.
 pub struct TypeValue(Type);
 
@@ -74,9 +79,10 @@ pub fn register_types(l: State) {
 /// Adds what translated programs call to the table on top of the stack, and `type`, which knows type
 /// values.
 pub fn fill(l: State) {
-    // Declarations read so far, by their text: as many as there are versions of sources.
+    // Declarations read lately, by their text; and how many they are.
     l.new_table(0, 0);
-    l.push_closure(host(declare), c"__wippy_types", 1);
+    l.push_number(0.0);
+    l.push_closure(host(declare), c"__wippy_types", 2);
     l.set_field(-2, crate::lang::translate::TYPES);
     set_functions(l, &[(c"__wippy_bind", host(bind))]);
     l.get_field(State::GLOBALS, "type");
@@ -111,14 +117,24 @@ fn declare(cx: &mut Cx) -> Ret {
     types.keys = Some(l.anchor());
     let imports = types.imports.iter().map(|_| None).collect();
     let n_used = cx.number(2)? as usize;
-    push_all(l, Rc::new(Scope { types: Rc::new(types), imports }), n_used);
+    push_all(l, Scope::new(Rc::new(types), imports), n_used);
+    let mut n_known = l.number(State::upvalue(2)).unwrap_or_default();
+    if n_known >= DECLARATIONS_MAX as f64 {
+        // Whoever uses them has them.
+        l.new_table(0, 0);
+        l.replace(State::upvalue(1));
+        n_known = 0.0;
+    }
+    l.push_number(n_known + 1.0);
+    l.replace(State::upvalue(2));
     l.push_value(1);
     l.push_value(-2);
     l.raw_set(State::upvalue(1));
     cx.values(1)
 }
 
-/// Pushes the list of the first types.
+/// Pushes the list of the first types. Lists for sets of modules will be in it under keys longer than
+/// `n`, their number.
 fn push_all(l: State, scope: Rc<Scope>, n: usize) {
     l.new_table(n, 1);
     for at in 0..n {
@@ -158,11 +174,17 @@ fn bind(cx: &mut Cx) -> Ret {
     l.push_bytes(&key);
     if l.raw_get(1) != LuaType::Table {
         l.pop(1);
-        let types = scope.types.clone();
-        push_all(l, Rc::new(Scope { types, imports: imports.into() }), l.raw_len(1));
-        l.push_bytes(&key);
-        l.push_value(-2);
-        l.raw_set(1);
+        push_all(l, Scope::new(scope.types.clone(), imports.into()), l.raw_len(1));
+        l.get_field(1, "n");
+        let n_known = l.number(-1).unwrap_or_default();
+        l.pop(1);
+        if n_known < BINDINGS_MAX as f64 {
+            l.push_number(n_known + 1.0);
+            l.set_field(1, "n");
+            l.push_bytes(&key);
+            l.push_value(-2);
+            l.raw_set(1);
+        }
     }
     l.raw_get_index(-1, n);
     cx.values(1)
