@@ -221,6 +221,10 @@ pub struct VmData {
     /// It was made for one process, and whatever that must keep with it.
     pub alone: bool,
     ready: VecDeque<u32>,
+    /// The process that the running one has woken last, before those in the queue.
+    next: u32,
+    /// How many of those have had their turn in a row.
+    hops: u32,
     chunks: Vec<Loaded>,
     /// Whether this VM runs native code; unknown until some is wanted.
     native: Option<bool>,
@@ -264,6 +268,8 @@ const ENDED_UNTOLD: u32 = 64;
 /// Processes of a kind that end after a few turns, but turns that take so long on average, are worth a
 /// start in another VM.
 const DEAR_TURN: Nanos = 10_000;
+/// Processes in a row that get their turn because the one before has woken them.
+const HOPS_MAX: u32 = 32;
 /// Turns between two looks from which their average tells anything.
 const TURNS_THAT_TELL: u32 = 8;
 
@@ -348,6 +354,8 @@ impl VmData {
             memory_limit: None,
             alone: false,
             ready: VecDeque::new(),
+            next: NONE,
+            hops: 0,
             chunks: Vec::new(),
             native: None,
             chunk_places: FxHashMap::default(),
@@ -384,12 +392,32 @@ impl VmData {
 
     /// Puts a process behind the ready ones.
     pub fn make_ready(&mut self, process: u32) {
-        if !std::mem::replace(&mut self.processes[process].queued, true) {
-            self.ready.push_back(process);
+        let woken = &mut self.processes[process];
+        if std::mem::replace(&mut woken.queued, true) {
+            return;
+        }
+        // Woken by the one that runs: what it was sent is still in the caches. One that has just been
+        // started waits for its turn, so that siblings begin in order.
+        let by_another = self.current != NONE && self.current != process && woken.turns > 0;
+        match by_another {
+            true => match std::mem::replace(&mut self.next, process) {
+                NONE => {}
+                earlier => self.ready.push_back(earlier),
+            },
+            false => self.ready.push_back(process),
         }
     }
 
+    /// Takes the process whose turn it is: the one that the last one woke, but no more than some in a
+    /// row, else the first in the queue.
     fn next_ready(&mut self) -> Option<u32> {
+        let woken = std::mem::replace(&mut self.next, NONE);
+        self.hops = if woken == NONE || self.hops >= HOPS_MAX { 0 } else { self.hops + 1 };
+        match woken {
+            NONE => {}
+            id if self.hops > 0 => self.ready.push_front(id),
+            id => self.ready.push_back(id),
+        }
         while let Some(id) = self.ready.pop_front() {
             // The process may have ended, its place may belong to another by now.
             if let Some(process) = self.processes.get_mut(id) {
