@@ -289,7 +289,8 @@ pub struct LintArgs {
     /// Add the style rules, W0001 and so on
     #[arg(long)]
     pub rules: bool,
-    /// Rewrite what can be fixed without changing behaviour
+    /// Rewrite what can be fixed without changing behaviour: unused locals and parameters get a name
+    /// with `_` (W0004, W0005), unused requires go (W0006)
     #[arg(long)]
     pub fix: bool,
     /// Show at most so many; 0 is all
@@ -304,7 +305,7 @@ pub struct LintArgs {
     /// Print without colours
     #[arg(long)]
     pub no_color: bool,
-    /// Empty the Lua cache first
+    /// Changes nothing: no cache of Lua code outlives a run
     #[arg(long)]
     pub cache_reset: bool,
     /// Change a setting; may be repeated

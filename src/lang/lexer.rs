@@ -37,6 +37,7 @@ pub fn lex(source: &str) -> Lexed {
         },
     };
     lexer.run();
+    lexer.nul();
     lexer.out
 }
 
@@ -104,6 +105,18 @@ impl Lexer<'_> {
         &mut self.out.diagnostics[last]
     }
 
+    /// For Luau, a NUL byte ends whatever it is in, strings and comments too.
+    fn nul(&mut self) {
+        let Some(at) = self.bytes.iter().position(|byte| *byte == 0) else { return };
+        let span = Span::new(at as u32, at as u32 + 1);
+        let known =
+            |found: &Diagnostic| found.span.start <= span.start && found.span.end > span.start;
+        if !self.out.diagnostics.iter().any(known) {
+            self.report(span, "a source has no NUL bytes").help =
+                Some("write \\0 in a string".into());
+        }
+    }
+
     fn run(&mut self) {
         while let Some(byte) = self.bytes.get(self.at).copied() {
             let start = self.at;
@@ -132,7 +145,8 @@ impl Lexer<'_> {
     }
 
     fn skip_line(&mut self) {
-        while self.at < self.bytes.len() && self.bytes[self.at] != b'\n' {
+        // Luau ends a comment at either.
+        while self.at < self.bytes.len() && !matches!(self.bytes[self.at], b'\n' | b'\r') {
             self.at += 1;
         }
     }
@@ -255,9 +269,6 @@ impl Lexer<'_> {
             self.newline |= text.contains(&b'\n');
         } else {
             self.skip_line();
-            if self.at > start && self.bytes[self.at - 1] == b'\r' {
-                self.at -= 1;
-            }
         }
         let span = self.span(start);
         self.out.comments.push(Comment { span, block: level.is_some() });

@@ -329,8 +329,9 @@ impl Printer<'_> {
                 self.put(if style == CallStyle::Parens { ")" } else { "" });
             }
             ExprKind::Instantiate { callee, types } => {
+                // With a blank it is no shift, whatever follows.
                 self.expr(callee);
-                self.put("<<");
+                self.put("< <");
                 self.types(types);
                 self.put(">>");
             }
@@ -371,7 +372,11 @@ impl Printer<'_> {
                 }
             }
             ExprKind::Cast { operand, ty, op, .. } => {
+                let from = self.out.len();
                 self.expr(operand);
+                if op == CastOp::Colons {
+                    self.part_from_label(from, operand);
+                }
                 self.put(if op == CastOp::As { " as " } else { " :: " });
                 self.ty(ty);
             }
@@ -395,6 +400,27 @@ impl Printer<'_> {
                 self.put(" = ");
                 self.expr(value);
             }
+        }
+    }
+
+    /// `x :: a :: b` would be `x` and a label.
+    fn part_from_label(&mut self, from: usize, operand: ExprId) {
+        let ExprKind::Cast { ty, op: CastOp::Colons, .. } = self.ast[operand].kind else { return };
+        let TypeKind::Name { prefix: None, has_args: false, .. } = self.ast[ty].kind else {
+            return;
+        };
+        if let Some(at) = self.out[from..].rfind(":: ") {
+            self.out.insert_str(from + at + 3, "| ");
+        }
+    }
+
+    /// A type called `read` behind `{` would be a word of access.
+    fn part_from_access(&mut self, from: usize, element: TypeId) {
+        let is_word = |c: char| c.is_ascii_alphanumeric() || c == '_';
+        let first = self.out[from..].split(|c| !is_word(c)).next().unwrap_or_default();
+        let is_name = !matches!(self.ast[element].kind, TypeKind::Readonly(_));
+        if is_name && matches!(first, "read" | "write" | "readonly") {
+            self.out.insert_str(from, "| ");
         }
     }
 
@@ -453,7 +479,9 @@ impl Printer<'_> {
             TypeKind::Array { element, style: ArrayStyle::Braces(access) } => {
                 self.put("{");
                 self.put(access_word(access));
+                let from = self.out.len();
                 self.ty(element);
+                self.part_from_access(from, element);
                 self.put("}");
             }
             TypeKind::Record { fields, interface } => {
@@ -562,6 +590,12 @@ impl Printer<'_> {
             if let Some(name) = param.name {
                 printer.name(name);
                 printer.put(if param.optional { "?: " } else { ": " });
+            } else if function.style == FunctionStyle::Method
+                && let TypeKind::Name { prefix: None, has_args: false, .. } =
+                    printer.ast[param.ty].kind
+            {
+                // A bare name would be that of the parameter.
+                printer.put("| ");
             }
             printer.ty(param.ty);
         });

@@ -78,6 +78,7 @@ fn what_is_shown() {
     check("--ns app.*", 1, "Checked 4 entries: 2 errors, 1 warning");
     check("--ns app.deep,no.such", 1, "Checked 1 entries: 1 error");
     check("--ns other", 0, "Checked 0 entries");
+    check("--ns other --cache-reset", 0, "Checked 0 entries");
     check("--code e0013 --code w0004", 0, "Checked 4 entries: 1 warning");
     check("--code e0013 --limit 1 --summary", 0, "Checked 4 entries: 1 warning");
     let ended = project.run("lint --ns other").exits(0);

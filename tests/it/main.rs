@@ -3,6 +3,8 @@
 mod blocking;
 mod callees;
 mod calls;
+#[path = "../lang/dialectize.rs"]
+mod dialectize;
 mod embed;
 mod functions;
 mod groups;

@@ -186,7 +186,7 @@ fn heard(ear: &Endpoint) -> Vec<String> {
 #[test]
 fn a_static_pool_has_its_instances_from_the_start() {
     let (node, _) = node(Vec::new());
-    let ear = node.endpoint("test:ear").expect("free");
+    let ear = node.endpoint().expect("free");
     let address = ear.pid().to_string();
     let library = format!("process.send('{address}', 'library') return {{}}");
     let program = format!(

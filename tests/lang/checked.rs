@@ -561,6 +561,10 @@ fn every_kind_of_type() {
             "type T = {type: string, interface: number} local t: T = f() local s: string = t.interface",
         ),
         (
+            "type T = {type: number, interface: number, readonly: number, as: number, asserts: number, is: number, keyof: number, extends: number, typeof: number}\nlocal t: T = f() local n: number = t.asserts + t.keyof + t.extends + t.typeof",
+            "type T = {asserts: number, keyof: number, extends: number, typeof: number} local t: T = f() local s: string = t.extends",
+        ),
+        (
             "type Node = {value: number, next: Node?} local n: Node = {value = 1, next = {value = 2}}",
             "type Node = {value: number, next: Node?} local n: Node = {value = 1, next = {value = \"a\"}}",
         ),

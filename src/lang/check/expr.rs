@@ -190,6 +190,11 @@ impl Checker<'_> {
     fn index(&mut self, object: ExprId, key: ExprId) -> Value {
         let object = self.infer(object);
         let key = self.infer(key);
+        self.element(object, key)
+    }
+
+    /// What is at a key.
+    pub(super) fn element(&mut self, object: Value, key: Value) -> Value {
         let ty = self.types.resolve(object.ty);
         match self.types.kind(ty) {
             // There may be nothing at that place; programs rarely say so.

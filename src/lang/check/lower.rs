@@ -250,14 +250,17 @@ impl Checker<'_> {
     fn typeof_expr(&mut self, expr: ExprId) -> Ty {
         let ExprKind::Name(_) = self.ast[expr].kind else { return Ty::ANY };
         let Some(binding) = self.resolved.use_of(expr).binding() else { return Ty::ANY };
+        if let Some(known) = self.annotated.get(&binding) {
+            return *known;
+        }
         match self.ast[binding].ty {
-            // Its own declaration may name it again.
-            Some(ty)
-                if !matches!(self.ast[ty].kind, TypeKind::Typeof(_)) && self.typeof_depth < 8 =>
-            {
+            Some(ty) if self.typeof_depth < 8 => {
+                // Its own declaration may name it again.
+                self.annotated.insert(binding, Ty::ANY);
                 self.typeof_depth += 1;
                 let ty = self.ty(ty);
                 self.typeof_depth -= 1;
+                self.annotated.insert(binding, ty);
                 ty
             }
             _ => self.slots[binding.index()].ty,

@@ -114,7 +114,7 @@ fn run(
     grants: Grants<'_>,
     seen: Option<Seen>,
 ) -> (Checked, Option<Seen>) {
-    let types = Types::above(library.types.clone());
+    let types = Types::above(library.types.clone(), source.len());
     let mut checker = Checker::new(ast, resolved, source, library, grants, types);
     checker.seen = seen;
     checker.find_modules();
@@ -197,6 +197,8 @@ struct Checker<'a> {
     /// The number of the source's first alias, and classes that stand for aliases.
     first_alias: u32,
     alias_types: Vec<Option<Ty>>,
+    /// What the annotations of locals say that some `typeof` names.
+    annotated: HashMap<BindingId, Ty>,
     /// Which module a local at the top of the file holds.
     modules_in: HashMap<BindingId, &'a str>,
     /// Globals that the source writes to.
@@ -241,6 +243,7 @@ impl<'a> Checker<'a> {
             generics: Vec::new(),
             first_alias: 0,
             alias_types: Vec::new(),
+            annotated: HashMap::new(),
             modules_in: HashMap::new(),
             written,
             functions: Vec::new(),

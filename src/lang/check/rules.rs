@@ -11,6 +11,7 @@ use crate::lang::resolve::LocalKind;
 use crate::lang::resolve::Resolved;
 use crate::lang::resolve::Use;
 use crate::lang::span::Span;
+use crate::lang::token::TokenKind;
 
 /// A change of the source that does not change what the program does.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -232,12 +233,23 @@ impl Rules<'_> {
         if !(self.is_granted)(&required.name) {
             return None;
         }
-        let span = self.ast[required.stat].span;
-        let line = self.ast.lines.span(self.ast.lines.line(span.start), self.source)?;
-        let before = Span::new(line.start, span.start).text(self.source);
-        let after = Span::new(span.end, line.end.max(span.end)).text(self.source);
+        let mut span = self.ast[required.stat].span;
+        if let Some(next) = self.ast.token_after(span.end)
+            && next.kind == TokenKind::Semicolon
+        {
+            // What stands in brackets would become arguments of what is before.
+            let after = self.ast.token_after(next.span.end).map(|token| token.kind);
+            if after == Some(TokenKind::LeftParen) {
+                return None;
+            }
+            span = span.to(next.span);
+        }
+        let line_of = |at: u32| self.ast.lines.span(self.ast.lines.line(at), self.source);
+        let (first, last) = (line_of(span.start)?, line_of(span.end)?);
+        let before = Span::new(first.start, span.start).text(self.source);
+        let after = Span::new(span.end, last.end.max(span.end)).text(self.source);
         let alone = before.trim().is_empty() && after.trim().is_empty();
-        Some(Fix { span: if alone { line } else { span }, text: String::new() })
+        Some(Fix { span: if alone { first.to(last) } else { span }, text: String::new() })
     }
 }
 

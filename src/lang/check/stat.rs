@@ -171,7 +171,7 @@ impl Checker<'_> {
         let ast = self.ast;
         let (targets, values) = (&ast[targets], &ast[values]);
         for (n, value) in values.iter().enumerate() {
-            let want = targets.get(n).and_then(|target| self.target(*target));
+            let want = targets.get(n).and_then(|target| self.target(*target, false).0);
             match want {
                 Some(want) if n + 1 < values.len() || !self.is_several(*value) => {
                     self.check(*value, want);
@@ -185,53 +185,58 @@ impl Checker<'_> {
             }
         }
         for target in targets.iter().skip(values.len()) {
-            self.target(*target);
+            self.target(*target, false);
         }
     }
 
-    /// What may be assigned to a place.
-    fn target(&mut self, target: ExprId) -> Option<Want> {
+    /// What may be assigned to a place, and what is there if it is `read` too.
+    fn target(&mut self, target: ExprId, read: bool) -> (Option<Want>, Value) {
         let mut want = Want { ty: Ty::ANY, code: codes::MISMATCH, declared: None };
         match self.ast[target].kind {
             ExprKind::Name(_) => {
-                let binding = self.resolved.use_of(target).binding()?;
-                let written = self.ast[binding].ty?;
+                let value = if read { self.infer(target) } else { Value::ANY };
+                let binding = self.resolved.use_of(target).binding();
+                let Some((binding, written)) =
+                    binding.and_then(|binding| Some((binding, self.ast[binding].ty?)))
+                else {
+                    return (None, value);
+                };
                 want.ty = self.slots[binding.index()].ty;
                 want.declared = Some(self.ast[written].span);
+                (Some(want), value)
             }
             ExprKind::Field { object, name, .. } => {
                 let object = self.infer(object);
-                if object.host {
-                    return None;
+                if object.host && !read {
+                    return (None, Value::ANY);
                 }
                 let field = self.field(object, name);
-                if field.host {
-                    return None;
+                if object.host || field.host {
+                    return (None, field);
                 }
                 // Taking a field away is no mistake.
                 want.ty = self.types.optional(field.ty);
+                (Some(want), field)
             }
             ExprKind::Index { object, key } => {
                 let object = self.infer(object);
-                self.infer(key);
+                let key = self.infer(key);
+                let value = self.element(object, key);
                 let ty = self.types.resolve(object.ty);
                 let (Kind::Array(element) | Kind::Map(_, element)) = self.types.kind(ty) else {
-                    return None;
+                    return (None, value);
                 };
                 let element = *element;
                 want.ty = self.types.optional(element);
+                (Some(want), value)
             }
-            _ => {
-                self.infer(target);
-                return None;
-            }
+            _ => (None, self.infer(target)),
         }
-        Some(want)
     }
 
     fn compound(&mut self, op: BinaryOp, target: ExprId, value: ExprId) {
-        let want = self.target(target);
-        let (a, b) = (self.infer(target), self.infer(value));
+        let (want, a) = self.target(target, true);
+        let b = self.infer(value);
         if op == BinaryOp::Concat {
             return;
         }

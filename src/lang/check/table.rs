@@ -1,6 +1,9 @@
 //! Table constructors, with and without a type that is wanted.
 
+use std::collections::HashSet;
+
 use super::Checker;
+use super::DEPTH;
 use super::Value;
 use super::codes;
 use super::expr::Want;
@@ -25,6 +28,16 @@ impl Checker<'_> {
 
     /// A table where a type is wanted: what is in it is checked once, against the fields.
     pub(super) fn table(&mut self, id: ExprId, fields: List<TableField>, want: Want) {
+        // A part of a union may be that union again: `type A = A?`.
+        self.depth += 1;
+        match self.depth > DEPTH {
+            true => self.open_table(fields),
+            false => self.table_of(id, fields, want),
+        }
+        self.depth -= 1;
+    }
+
+    fn table_of(&mut self, id: ExprId, fields: List<TableField>, want: Want) {
         let wanted = self.types.resolve(want.ty);
         match self.types.kind(wanted) {
             Kind::Union(parts) => {
@@ -78,7 +91,7 @@ impl Checker<'_> {
 
     fn fields(&mut self, id: ExprId, list: List<TableField>, wanted: Ty, want: Want) {
         let ast = self.ast;
-        let mut seen: Vec<Sym> = Vec::new();
+        let mut seen: HashSet<Sym> = HashSet::new();
         let mut open = false;
         for field in &ast[list] {
             let name = self.field_name(*field);
@@ -90,7 +103,7 @@ impl Checker<'_> {
                 self.infer(field.value());
                 continue;
             };
-            seen.push(name);
+            seen.insert(name);
             match self.types.field(wanted, name) {
                 Some(known) => {
                     let ty = match known.optional {

@@ -79,7 +79,9 @@ pub fn translate(source: &str) -> Result<Translated<'_>, Vec<Diagnostic>> {
     let mut walker = walk::Walker::new(&ast, source, &resolved);
     walker.file();
     let types = values::finish(&mut walker);
-    let (edits, diagnostics) = (walker.edits, walker.diagnostics);
+    let (mut edits, diagnostics) = (walker.edits, walker.diagnostics);
+    // Places that were kept for flags of loops that need none.
+    edits.retain(|edit| !(edit.span.is_empty() && edit.text.is_empty()));
     if !diagnostics.is_empty() {
         return Err(diagnostics);
     }
@@ -93,7 +95,7 @@ pub fn translate(source: &str) -> Result<Translated<'_>, Vec<Diagnostic>> {
 }
 
 /// May Luau take the source for a program of another meaning? If not, a source that Luau compiles
-/// needs no translation. Costs a tenth of one.
+/// needs no translation. It looks at the tokens and makes no tree.
 pub fn may_be_mistaken(source: &str) -> bool {
     let tokens = lexer::lex(source).tokens;
     tokens.windows(2).any(|pair| {

@@ -3,6 +3,8 @@
 use super::walk::Walker;
 use crate::lang::ast::*;
 use crate::lang::span::Span;
+use crate::lang::token::Token;
+use crate::lang::token::TokenKind;
 
 impl Walker<'_> {
     /// Walks what is annotated and erases `span` if Luau would not take it.
@@ -23,6 +25,22 @@ impl Walker<'_> {
             self.values.truncate(values);
         }
         found
+    }
+
+    /// `<<A, B>>`. Luau takes no arguments on another line than their function: if there is a line end
+    /// among the types, others are put in their place.
+    pub(super) fn type_arguments(&mut self, span: Span, types: List<TypeId>) {
+        if !self.is_foreign(|walker| walker.types(types)) {
+            return;
+        }
+        match span.text(self.source).contains('\n') {
+            true => self.replace(Span::new(span.start, span.end - 1), "<<any>"),
+            false => self.replace(span, ""),
+        }
+    }
+
+    fn is_sign(&self, token: Option<Token>, sign: TokenKind) -> bool {
+        token.is_some_and(|token| token.kind == sign)
     }
 
     fn foreign(&mut self) {
@@ -80,24 +98,39 @@ impl Walker<'_> {
         let ast = self.ast;
         let Type { span, kind } = ast[id];
         match kind {
-            TypeKind::Name { args, .. } => self.types(args),
+            TypeKind::Name { prefix, name, args, .. } => {
+                // To Luau that is the beginning of `typeof(x)`.
+                if prefix.is_none() && ast.text(name.name) == "typeof" {
+                    self.foreign();
+                }
+                self.types(args);
+            }
             TypeKind::Nil
             | TypeKind::Bool(_)
             | TypeKind::String
             | TypeKind::GenericPack(_)
             | TypeKind::Error => {}
             TypeKind::Typeof(expr) => self.typeof_operand(expr),
-            TypeKind::Optional(inner) | TypeKind::Paren(inner) => self.ty(inner),
+            TypeKind::Paren(inner) => self.ty(inner),
+            // Luau mixes no signs, those in front of a single type included: `& T?`.
+            TypeKind::Optional(inner) => {
+                if self.is_sign(ast.token_before(span.start), TokenKind::Amp) {
+                    self.foreign();
+                }
+                self.ty(inner);
+            }
             TypeKind::Union(parts) => {
                 let mixed = |ty: &TypeId| matches!(ast[*ty].kind, TypeKind::Intersection(_));
-                if ast[parts].iter().any(mixed) {
+                let leads = self.is_sign(ast.token_after(span.start), TokenKind::Amp);
+                if leads || ast[parts].iter().any(mixed) {
                     self.foreign();
                 }
                 self.types(parts);
             }
             TypeKind::Intersection(parts) => {
                 let mixed = |ty: &TypeId| matches!(ast[*ty].kind, TypeKind::Optional(_));
-                if ast[parts].iter().any(mixed) {
+                let leads = self.is_sign(ast.token_before(span.start), TokenKind::Pipe);
+                if leads || ast[parts].iter().any(mixed) {
                     self.foreign();
                 }
                 self.types(parts);

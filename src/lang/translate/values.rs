@@ -31,8 +31,9 @@ use crate::lang::token::TokenKind;
 /// What stands between the name of a type and a number that makes it unique.
 pub const UNIQUE: &str = "__wippy";
 
-/// Modules whose types may be used: each use hands over all of them.
+/// Modules whose types may be used, and bytes of their names: each use hands over all of them.
 const MODULES_MAX: usize = 50;
+const MODULE_BYTES_MAX: usize = 1000;
 
 /// Declarations of one name among which one is looked for.
 const SAME_NAME_MAX: usize = 100;
@@ -76,6 +77,16 @@ pub(super) fn finish(walker: &mut Walker<'_>) -> Option<String> {
     let mut texts = Vec::new();
     if modules.len() > MODULES_MAX {
         let message = format!("types used as values may come from {MODULES_MAX} modules at most");
+        let span = walker.edits[walker.values[0].edit].span;
+        walker.diagnostics.push(Diagnostic::syntax(span, message));
+        return None;
+    }
+    let bytes: usize = modules.iter().map(|module| walker.ast.text(module.name).len()).sum();
+    if bytes > MODULE_BYTES_MAX {
+        let message = format!(
+            "the names of modules whose types are used as values have {bytes} bytes, at most \
+             {MODULE_BYTES_MAX} are possible"
+        );
         let span = walker.edits[walker.values[0].edit].span;
         walker.diagnostics.push(Diagnostic::syntax(span, message));
         return None;

@@ -91,6 +91,18 @@ impl<'a> Walker<'a> {
     }
 
     fn statement(&mut self, id: StatId, last: bool) {
+        let n_edits = self.edits.len();
+        self.edited(id, last);
+        // `x = 1 & 2` ends in a call now: what stands in brackets on the next line is no part of it.
+        let end = self.ast[id].span.end;
+        let ends = |edit: &Edit| edit.span == Span::empty(end) && edit.text.ends_with(')');
+        let next = self.ast.token_after(end).map(|token| token.kind);
+        if next == Some(TokenKind::LeftParen) && self.edits[n_edits..].last().is_some_and(ends) {
+            self.insert(end, ";");
+        }
+    }
+
+    fn edited(&mut self, id: StatId, last: bool) {
         let Stat { span, kind } = self.ast[id];
         match kind {
             StatKind::Local { bindings, values, .. } => {
@@ -235,7 +247,7 @@ impl<'a> Walker<'a> {
             ExprKind::Instantiate { callee, types } => {
                 self.expr(callee);
                 if let Some(open) = self.ast.token_after(self.ast[callee].span.end) {
-                    self.annotation(open.span.to(span), |walker| walker.types(types));
+                    self.type_arguments(open.span.to(span), types);
                 }
             }
             ExprKind::Unary { op, operand } => {

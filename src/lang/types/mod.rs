@@ -23,11 +23,15 @@ pub(crate) const DEPTH: u32 = 24;
 /// Members of a union that are told apart; beyond it is `any`.
 const UNION_MAX: usize = 128;
 
-/// Steps of one question about types, of filling in one alias, and of all questions of a source. Types
-/// that refer to each other can be made to need very many.
+/// Steps of one question about types, and of filling in one alias. Types that refer to each other can
+/// be made to need very many.
 const FUEL: u32 = 20_000;
 const ALIAS_FUEL: u32 = 2_000;
-const TOTAL_FUEL: u32 = 20_000_000;
+
+/// Steps of all questions of a source, for each byte of it and besides: programs take two or three for
+/// a byte. A step takes about 50 ns.
+const FUEL_PER_BYTE: u32 = 100;
+const FUEL_BESIDES: u32 = 200_000;
 
 /// Number of a type.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
@@ -246,13 +250,15 @@ impl Types {
             expanded: FxHashMap::default(),
             params: 0,
             fuel: FUEL,
-            total_fuel: TOTAL_FUEL,
+            total_fuel: u32::MAX,
         }
     }
 
-    /// A new layer upon these.
-    pub fn above(base: Arc<Types>) -> Self {
+    /// A new layer upon these, for a source of so many bytes.
+    pub fn above(base: Arc<Types>, source_bytes: usize) -> Self {
+        let bytes = u32::try_from(source_bytes).unwrap_or(u32::MAX);
         Self {
+            total_fuel: bytes.saturating_mul(FUEL_PER_BYTE).saturating_add(FUEL_BESIDES),
             base_kinds: base.base_kinds + base.kinds.len() as u32,
             base_texts: base.base_texts + base.texts.len() as u32,
             base_classes: base.base_classes + base.classes.len() as u32,
@@ -413,10 +419,11 @@ impl Types {
         self.fuel = FUEL;
     }
 
-    /// One step of a question; `false` if it has taken too many.
-    fn burn(&mut self) -> bool {
-        self.fuel = self.fuel.saturating_sub(1);
-        self.total_fuel = self.total_fuel.saturating_sub(1);
+    /// Steps of a question; `false` if it, or the source, has taken too many.
+    fn burn(&mut self, steps: usize) -> bool {
+        let steps = u32::try_from(steps).unwrap_or(u32::MAX);
+        self.fuel = self.fuel.saturating_sub(steps);
+        self.total_fuel = self.total_fuel.saturating_sub(steps);
         self.fuel.min(self.total_fuel) > 0
     }
 
@@ -452,7 +459,7 @@ impl Types {
         if map.is_empty() || ty.0 < SIMPLE.len() as u32 {
             return ty;
         }
-        if depth > DEPTH || !self.burn() {
+        if depth > DEPTH || !self.burn(self.width(ty)) {
             return Ty::ANY;
         }
         let depth = depth + 1;
@@ -506,14 +513,28 @@ impl Types {
         }
     }
 
-    /// The field of this name of a record or class, bases included.
+    /// What it costs to go through the parts of a type.
+    fn width(&self, ty: Ty) -> usize {
+        1 + match self.kind(ty) {
+            Kind::Union(parts) | Kind::Intersection(parts) => parts.len() / 8,
+            Kind::Record(fields) => fields.len() / 8,
+            _ => 0,
+        }
+    }
+
+    /// The field of this name of a record or class, bases included. One of type `any` if that takes
+    /// too many steps to tell.
     pub fn field(&mut self, ty: Ty, name: Sym) -> Option<Field> {
+        self.refuel();
         self.field_at(ty, name, 0)
     }
 
     fn field_at(&mut self, ty: Ty, name: Sym, depth: u32) -> Option<Field> {
         if depth > DEPTH {
             return None;
+        }
+        if !self.burn(self.width(ty)) {
+            return Some(Field { name, ty: Ty::ANY, optional: true, method: false });
         }
         let ty = self.resolve(ty);
         let (fields, bases): (&[Field], &[Ty]) = match self.kind(ty) {

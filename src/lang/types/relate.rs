@@ -7,12 +7,15 @@
 //! Where the language leaves room, the answer is yes: tables without a declared type fit every table
 //! type, texts fit where one of several texts is wanted, errors and texts stand for each other.
 
+use rustc_hash::FxHashMap;
+
 use super::DEPTH;
 use super::Field;
 use super::Kind;
 use super::Literal;
 use super::Results;
 use super::Signature;
+use super::Sym;
 use super::Ty;
 use super::Types;
 
@@ -24,7 +27,7 @@ impl Types {
     }
 
     fn fits(&mut self, from: Ty, to: Ty, sure: bool, depth: u32) -> bool {
-        if from == to || depth > DEPTH || !self.burn() {
+        if from == to || depth > DEPTH || !self.burn(1) {
             return true;
         }
         let (from, to) = (self.resolve(from), self.resolve(to));
@@ -53,11 +56,10 @@ impl Types {
                 let (parts, fields) = (parts.clone(), fields.clone());
                 // Each field from the part that has it.
                 return fields.iter().all(|wanted| {
-                    let part = parts.iter().find(|part| self.field(**part, wanted.name).is_some());
-                    part.is_none_or(|part| {
-                        let field = self.field(*part, wanted.name);
-                        field.is_none_or(|found| self.fits(found.ty, wanted.ty, false, depth))
-                    })
+                    let mut found =
+                        parts.iter().map(|part| self.field_at(*part, wanted.name, depth));
+                    let field = found.find_map(|field| field);
+                    field.is_none_or(|found| self.fits(found.ty, wanted.ty, false, depth))
                 });
             }
             (Kind::Intersection(parts), _) => {
@@ -122,8 +124,12 @@ impl Types {
     }
 
     fn records_fit(&mut self, from: &[Field], to: &[Field], depth: u32) -> bool {
-        to.iter().all(|wanted| match from.iter().find(|field| field.name == wanted.name) {
-            Some(found) => self.fits(found.ty, wanted.ty, false, depth),
+        if !self.burn((from.len() + to.len()) / 8) {
+            return true;
+        }
+        let mut fields = Fields::new(from);
+        to.iter().all(|wanted| match fields.get(wanted.name) {
+            Some(found) => self.fits(found, wanted.ty, false, depth),
             None => wanted.optional || self.fits(Ty::NIL, wanted.ty, true, depth),
         })
     }
@@ -187,7 +193,7 @@ impl Types {
             return keep(self, resolved).map(|kept| if kept == resolved { ty } else { kept });
         };
         let parts = parts.clone();
-        if depth > DEPTH || !self.burn() {
+        if depth > DEPTH || !self.burn(1 + parts.len()) {
             return Some(Ty::ANY);
         }
         let kept: Vec<Ty> =
@@ -223,6 +229,38 @@ impl Types {
             Kind::Userdata => "userdata",
             _ => return None,
         })
+    }
+}
+
+/// Fields by their names, wherever they stand: most often where the other record has them.
+struct Fields<'f> {
+    fields: &'f [Field],
+    next: usize,
+    /// Filled when a record with many fields has them in another order.
+    named: FxHashMap<Sym, Ty>,
+}
+
+impl<'f> Fields<'f> {
+    /// Below it, looking at all of them is faster.
+    const FEW: usize = 16;
+
+    fn new(fields: &'f [Field]) -> Self {
+        Self { fields, next: 0, named: FxHashMap::default() }
+    }
+
+    fn get(&mut self, name: Sym) -> Option<Ty> {
+        if let Some(field) = self.fields.get(self.next).filter(|field| field.name == name) {
+            self.next += 1;
+            return Some(field.ty);
+        }
+        if self.fields.len() <= Self::FEW {
+            return self.fields.iter().find(|field| field.name == name).map(|field| field.ty);
+        }
+        if self.named.is_empty() {
+            // Of two fields of one name the first counts.
+            self.named = self.fields.iter().rev().map(|field| (field.name, field.ty)).collect();
+        }
+        self.named.get(&name).copied()
     }
 }
 

@@ -11,6 +11,9 @@ use super::Types;
 /// How much of a type is shown.
 const SHOWN_DEPTH: u32 = 4;
 const SHOWN_PARTS: usize = 8;
+/// Bytes after which a type is cut short, and letters of a name in it.
+const SHOWN_BYTES: usize = 1000;
+const SHOWN_NAME_CHARS: usize = 100;
 
 impl Types {
     /// A type as it would be written, deep parts left out.
@@ -21,7 +24,7 @@ impl Types {
     }
 
     fn write(&self, ty: Ty, depth: u32, out: &mut String) {
-        if depth > SHOWN_DEPTH {
+        if depth > SHOWN_DEPTH || out.len() > SHOWN_BYTES {
             return out.push_str("...");
         }
         let plain = match self.kind(ty) {
@@ -51,7 +54,7 @@ impl Types {
                 out.push_str(&f64::from_bits(*bits).to_string())
             }
             Kind::Literal(Literal::String(text)) => {
-                out.push_str(&format!("{:?}", self.text(*text)))
+                out.push_str(&format!("{:?}", short(self.text(*text))))
             }
             Kind::Union(parts) => self.write_union(parts, depth, out),
             Kind::Intersection(parts) => self.write_list(parts, " & ", depth, out),
@@ -75,7 +78,7 @@ impl Types {
                         out.push_str("...");
                         break;
                     }
-                    out.push_str(self.text(field.name));
+                    out.push_str(short(self.text(field.name)));
                     out.push_str(if field.optional { "?: " } else { ": " });
                     self.write(field.ty, depth + 1, out);
                 }
@@ -88,14 +91,14 @@ impl Types {
                 out.push_str(self.text(class.name));
             }
             Kind::Alias(alias, args) => {
-                out.push_str(self.text(self.alias(*alias).name));
+                out.push_str(short(self.text(self.alias(*alias).name)));
                 if !args.is_empty() {
                     out.push('<');
                     self.write_list(args, ", ", depth, out);
                     out.push('>');
                 }
             }
-            Kind::Parameter(_, name, _) => out.push_str(self.text(*name)),
+            Kind::Parameter(_, name, _) => out.push_str(short(self.text(*name))),
             _ => {}
         }
     }
@@ -127,7 +130,7 @@ impl Types {
         for (n, Param { name, ty, optional }) in signature.params.iter().enumerate() {
             out.push_str(if n == 0 { "" } else { ", " });
             if let Some(name) = name {
-                out.push_str(self.text(*name));
+                out.push_str(short(self.text(*name)));
                 out.push_str(if *optional { "?: " } else { ": " });
             }
             self.write(*ty, depth + 1, out);
@@ -151,4 +154,9 @@ impl Types {
             }
         }
     }
+}
+
+/// The beginning of a name that somebody made very long.
+fn short(name: &str) -> &str {
+    name.char_indices().nth(SHOWN_NAME_CHARS).map_or(name, |(end, _)| &name[..end])
 }

@@ -219,6 +219,26 @@ mod tests {
         assert!(text.contains("2 | local y = = 2"), "{text}");
     }
 
+    /// Specification 02, section 3.1: these are no programs, whatever a translation would make of them.
+    #[test]
+    fn types_that_are_none_are_refused_when_an_entry_is_loaded() {
+        for (source, expected) in [
+            ("local x: number< = 42", "app:bad:1:18: expected a type, got '='"),
+            ("local x: Map<string, = 42", "app:bad:1:22: expected a type, got '='"),
+            ("x = 1 @@ 2", "app:bad:1:8: expected an attribute name right after '@', got '@'"),
+            (
+                "local x = 1 @@ 2",
+                "app:bad:1:14: expected an attribute name right after '@', got '@'",
+            ),
+        ] {
+            let error = Definition::compile(EntryId::parse("app:bad"), "main", source, vec![])
+                .map(|_| ())
+                .expect_err(source);
+            let text = error.to_string();
+            assert!(text.starts_with(expected), "{text}");
+        }
+    }
+
     #[test]
     fn habits_are_learned() {
         let cost = Cost::default();

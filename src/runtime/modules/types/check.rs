@@ -1,6 +1,6 @@
 //! Does a value have a type? Raw access only, so no Lua code runs.
 
-use std::cell::Cell;
+use std::collections::HashSet;
 use std::ffi::c_int;
 use std::rc::Rc;
 
@@ -22,13 +22,6 @@ pub(super) struct Failure {
     problem: Problem,
 }
 
-impl Failure {
-    /// Is it about what a check may take, and not about the value?
-    fn is_limit(&self) -> bool {
-        matches!(self.problem, Problem::Depth | Problem::Size)
-    }
-}
-
 enum Step {
     Field(String),
     Index(String),
@@ -45,12 +38,13 @@ enum Problem {
     },
     Constraint(&'static str),
     Depth,
-    Size,
+    Steps,
 }
 
-/// Steps of one check. A table that is in many others is looked at in each, so a small value may be
-/// as good as endless; a large one takes ten million for a second or so.
-const VISITS_MAX: usize = 10_000_000;
+/// Steps of one question: parts of the type beside parts of the value. Unions inside each other, or
+/// tables that are in a value many times, can be made to need any number, and nobody else runs on a
+/// worker while it answers. A list of as many numbers has 64 MB.
+const STEPS_MAX: u32 = 1 << 22;
 
 /// What `type(v)` says.
 pub(super) fn type_name(l: State, index: c_int) -> &'static str {
@@ -64,8 +58,7 @@ pub(super) fn type_name(l: State, index: c_int) -> &'static str {
 pub(super) fn check(l: State, index: c_int, ty: &Type) -> Result<(), Box<Failure>> {
     let top = l.top();
     let index = l.abs(index);
-    let visits = Cell::new(0);
-    let checked = Checker::new(l, &ty.scope, 0, 0, &visits).check(ty.id, index);
+    let checked = Checker::new(l, &ty.scope).check(ty.id, index);
     l.set_top(top);
     checked
 }
@@ -78,24 +71,17 @@ struct Checker<'a> {
     depth: usize,
     /// Names and unions one inside another, without a step into the value.
     turns: usize,
-    /// Steps made so far, in all scopes.
-    visits: &'a Cell<usize>,
+    n_steps: u32,
 }
 
 impl<'a> Checker<'a> {
     /// Pushes the names of fields.
-    fn new(
-        l: State,
-        scope: &'a Rc<Scope>,
-        depth: usize,
-        turns: usize,
-        visits: &'a Cell<usize>,
-    ) -> Self {
+    fn new(l: State, scope: &'a Rc<Scope>) -> Self {
         match &scope.types.keys {
             Some(keys) => keys.push(l),
             None => l.push_nil(),
         }
-        Self { l, scope, keys: l.top(), depth, turns, visits }
+        Self { l, scope, keys: l.top(), depth: 0, turns: 0, n_steps: 0 }
     }
 
     fn wrong(&self, id: Id, index: c_int) -> Result<(), Box<Failure>> {
@@ -152,49 +138,80 @@ impl<'a> Checker<'a> {
         checked
     }
 
+    /// The answer, if the type has no parts.
+    fn is_simply(&self, id: Id, index: c_int) -> Option<bool> {
+        use raw::Type as Lua;
+        let l = self.l;
+        let ty = l.type_of(index);
+        Some(match &self.scope.types.nodes[id as usize] {
+            Node::Any | Node::Unknown => true,
+            Node::Never => false,
+            Node::Nil => l.is_nil(index),
+            Node::Boolean => ty == Lua::Boolean,
+            Node::Number => ty == Lua::Number,
+            Node::Integer => ty == Lua::Number && l.number(index).is_some_and(is_integral),
+            Node::String => ty == Lua::String,
+            Node::Error => l.is::<ErrorObject>(index),
+            Node::Other(name) => type_name(l, index) == *name,
+            Node::True => ty == Lua::Boolean && l.bool(index),
+            Node::False => ty == Lua::Boolean && !l.bool(index),
+            Node::Text(text) => ty == Lua::String && l.bytes(index) == Some(text),
+            Node::Literal(number) => ty == Lua::Number && l.number(index) == Some(*number),
+            Node::Function { .. } => ty == Lua::Function,
+            Node::Optional(_)
+            | Node::Union(_)
+            | Node::Intersection(_)
+            | Node::Tuple(_)
+            | Node::Array(_)
+            | Node::Map(..)
+            | Node::Record { .. }
+            | Node::Validated(..)
+            | Node::Named { .. }
+            | Node::Generic { .. }
+            | Node::Instantiated { .. }
+            | Node::Import(_) => return None,
+        })
+    }
+
     fn check(&mut self, id: Id, index: c_int) -> Result<(), Box<Failure>> {
         use raw::Type as Lua;
+        self.n_steps += 1;
+        if self.n_steps > STEPS_MAX {
+            return self.fail(Problem::Steps);
+        }
         let l = self.l;
         let scope = self.scope;
         let types = &scope.types;
         let is = |ty: Lua| l.type_of(index) == ty;
-        self.visits.set(self.visits.get() + 1);
-        if self.visits.get() > VISITS_MAX {
-            return self.fail(Problem::Size);
+        if let Some(fits) = self.is_simply(id, index) {
+            return if fits { Ok(()) } else { self.wrong(id, index) };
         }
         match &types.nodes[id as usize] {
-            Node::Any | Node::Unknown => Ok(()),
-            Node::Never => self.wrong(id, index),
-            Node::Nil => self.fits(l.is_nil(index), id, index),
-            Node::Boolean => self.fits(is(Lua::Boolean), id, index),
-            Node::Number => self.fits(is(Lua::Number), id, index),
-            Node::Integer => {
-                let integral = is(Lua::Number) && l.number(index).is_some_and(is_integral);
-                self.fits(integral, id, index)
-            }
-            Node::String => self.fits(is(Lua::String), id, index),
-            Node::Error => self.fits(l.is::<ErrorObject>(index), id, index),
-            Node::Other(name) => self.fits(type_name(l, index) == *name, id, index),
-            Node::True => self.fits(is(Lua::Boolean) && l.bool(index), id, index),
-            Node::False => self.fits(is(Lua::Boolean) && !l.bool(index), id, index),
-            Node::Text(text) => {
-                let same = is(Lua::String) && l.bytes(index) == Some(text);
-                self.fits(same, id, index)
-            }
-            Node::Literal(number) => {
-                let same = is(Lua::Number) && l.number(index) == Some(*number);
-                self.fits(same, id, index)
-            }
             Node::Optional(inner) => match l.is_nil(index) {
                 true => Ok(()),
                 false => self.turn(*inner, index),
             },
             Node::Union(parts) => {
                 let mut nearest = None;
+                let top = l.top();
                 for part in parts {
+                    // What the last one has left when it failed.
+                    l.set_top(top);
+                    // Most alternatives are plain, and no failure is made of those that do not fit.
+                    match self.is_simply(*part, index) {
+                        Some(true) => return Ok(()),
+                        Some(false) => {
+                            self.n_steps += 1;
+                            continue;
+                        }
+                        None => {}
+                    }
                     match self.turn(*part, index) {
                         Ok(()) => return Ok(()),
-                        Err(failure) if failure.is_limit() => {
+                        Err(failure) if matches!(failure.problem, Problem::Steps) => {
+                            return Err(failure);
+                        }
+                        Err(failure) if matches!(failure.problem, Problem::Depth) => {
                             nearest = Some(failure);
                         }
                         Err(_) => {}
@@ -217,7 +234,7 @@ impl<'a> Checker<'a> {
                 if !is(Lua::Table) {
                     return self.wrong(id, index);
                 }
-                self.map(*key, *value, index, &[])
+                self.map(*key, *value, index, &HashSet::new())
             }
             Node::Record { fields, rest } => {
                 if !is(Lua::Table) {
@@ -242,14 +259,12 @@ impl<'a> Checker<'a> {
                 }
                 match rest {
                     Some((key, value)) => {
-                        let known: Vec<&[u8]> =
-                            fields.iter().map(|field| field.name.as_bytes()).collect();
+                        let known = fields.iter().map(|field| field.name.as_bytes()).collect();
                         self.map(*key, *value, index, &known)
                     }
                     None => Ok(()),
                 }
             }
-            Node::Function { .. } => self.fits(is(Lua::Function), id, index),
             Node::Validated(inner, validators) => {
                 self.turn(*inner, index)?;
                 self.validate(validators, index)
@@ -263,37 +278,48 @@ impl<'a> Checker<'a> {
                         return self.fail(Problem::Depth);
                     }
                     let top = l.top();
-                    let turns = self.turns + 1;
-                    let mut inner = Checker::new(l, &import.scope, self.depth, turns, self.visits);
+                    let mut inner = Checker::new(l, &import.scope);
+                    inner.depth = self.depth;
+                    inner.turns = self.turns + 1;
+                    inner.n_steps = self.n_steps;
                     let checked = inner.check(import.id, index);
+                    self.n_steps = inner.n_steps;
                     l.set_top(top);
                     checked
                 }
                 None => Ok(()),
             },
+            // The others are answered by `is_simply`.
+            _ => Ok(()),
         }
     }
 
     /// May a field of this type be missing?
-    fn takes_nil(&self, id: Id) -> bool {
+    fn takes_nil(&mut self, id: Id) -> bool {
         let node = &self.scope.types.nodes[id as usize];
         match node {
             Node::Optional(_) | Node::Any | Node::Unknown | Node::Nil => true,
             Node::Named { .. } | Node::Validated(..) | Node::Import(_) => {
                 let plain = self.named(id).plain();
                 match plain.node() {
-                    Node::Union(_) => true_for_union(&plain),
+                    Node::Union(parts) => {
+                        self.n_steps += parts.len() as u32;
+                        true_for_union(&plain)
+                    }
                     node => {
                         matches!(node, Node::Optional(_) | Node::Any | Node::Unknown | Node::Nil)
                     }
                 }
             }
-            Node::Union(parts) => parts.iter().any(|part| {
-                matches!(
-                    self.scope.types.nodes[*part as usize],
-                    Node::Nil | Node::Optional(_) | Node::Any | Node::Unknown
-                )
-            }),
+            Node::Union(parts) => {
+                self.n_steps += parts.len() as u32;
+                parts.iter().any(|part| {
+                    matches!(
+                        self.scope.types.nodes[*part as usize],
+                        Node::Nil | Node::Optional(_) | Node::Any | Node::Unknown
+                    )
+                })
+            }
             _ => false,
         }
     }
@@ -323,7 +349,7 @@ impl<'a> Checker<'a> {
         key: Id,
         value: Id,
         index: c_int,
-        known: &[&[u8]],
+        known: &HashSet<&[u8]>,
     ) -> Result<(), Box<Failure>> {
         let l = self.l;
         if !l.check_stack(8) {
@@ -334,7 +360,7 @@ impl<'a> Checker<'a> {
         while let Some(next) = l.next_pair(index, cursor) {
             cursor = next;
             let is_text = l.type_of(at) == raw::Type::String;
-            if !(is_text && l.bytes(at).is_some_and(|name| known.contains(&name))) {
+            if !(is_text && l.bytes(at).is_some_and(|name| known.contains(name))) {
                 let checked = self.enter(key, at).and_then(|()| self.enter(value, at + 1));
                 if let Err(mut failure) = checked {
                     failure.path.push(step(l, at));
@@ -448,8 +474,8 @@ impl Failure {
                 }
                 .to_owned()
             }
-            Problem::Size => format!("larger than {VISITS_MAX} values"),
             Problem::Depth => format!("nested more than {DEPTH_MAX} levels deep"),
+            Problem::Steps => "too many parts to look at".to_owned(),
         };
         let message = if path.is_empty() { problem } else { format!("{path}: {problem}") };
         Error::invalid(message).with_retryable(None).with_details(Value::Map(details))

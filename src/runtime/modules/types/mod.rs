@@ -25,6 +25,11 @@ use model::{ANY, Id, Node, Scope, Type};
 /// How deep values are looked into, and how many names may stand for one another.
 const DEPTH_MAX: usize = 64;
 
+/// Declarations that a VM keeps by their text, and sets of modules for each of them. What is in use
+/// beyond that is made again.
+const DECLARATIONS_MAX: usize = 256;
+const BINDINGS_MAX: usize = 64;
+
 /// What stands behind a type value.
 pub struct TypeValue(Type);
 
@@ -74,10 +79,10 @@ pub fn register_types(l: State) {
 /// Adds what translated programs call to the table on top of the stack, and `type`, which knows type
 /// values.
 pub fn fill(l: State) {
-    // Declarations read so far, by their text: as many as there are versions of sources. How many,
-    // at 1. No program can get at the table.
+    // Declarations read lately, by their text; and how many they are. No program can get at the table.
     l.new_table(0, 0);
-    l.push_closure(host(declare), c"__wippy_types", 1);
+    l.push_number(0.0);
+    l.push_closure(host(declare), c"__wippy_types", 2);
     l.set_field(-2, crate::lang::translate::TYPES);
     set_functions(l, &[(c"__wippy_bind", host(bind))]);
     l.get_field(State::GLOBALS, "type");
@@ -95,9 +100,6 @@ fn type_of(l: State) -> Option<c_int> {
 }
 
 // -- making ------------------------------------------------------------------------------------
-
-/// Declarations that a VM remembers: a program may ask for any.
-const TEXTS_MAX: f64 = 10_000.0;
 
 /// `__wippy_types(declarations, n)`.
 fn declare(cx: &mut Cx) -> Ret {
@@ -117,21 +119,24 @@ fn declare(cx: &mut Cx) -> Ret {
     types.keys = Some(l.anchor());
     let imports = types.imports.iter().map(|_| None).collect();
     let n = n_used.min(types.declared.len());
-    push_all(l, Rc::new(Scope { types: Rc::new(types), imports }), n);
-    l.raw_get_index(State::upvalue(1), 1);
-    let known = l.number(-1).unwrap_or_default();
-    l.pop(1);
-    if known < TEXTS_MAX {
-        l.push_value(1);
-        l.push_value(-2);
-        l.raw_set(State::upvalue(1));
-        l.push_number(known + 1.0);
-        l.raw_set_index(State::upvalue(1), 1);
+    push_all(l, Scope::new(Rc::new(types), imports), n);
+    let mut n_known = l.number(State::upvalue(2)).unwrap_or_default();
+    if n_known >= DECLARATIONS_MAX as f64 {
+        // Whoever uses them has them.
+        l.new_table(0, 0);
+        l.replace(State::upvalue(1));
+        n_known = 0.0;
     }
+    l.push_number(n_known + 1.0);
+    l.replace(State::upvalue(2));
+    l.push_value(1);
+    l.push_value(-2);
+    l.raw_set(State::upvalue(1));
     cx.values(1)
 }
 
-/// Pushes the list of the first types. Processes share it: nobody may put another type in it.
+/// Pushes the list of the first types. Processes share it: nobody may put another type in it. Lists for
+/// sets of modules will be in it under keys longer than `n`, their number.
 fn push_all(l: State, scope: Rc<Scope>, n: usize) {
     l.new_table(n, 1);
     for at in 0..n {
@@ -175,13 +180,19 @@ fn bind(cx: &mut Cx) -> Ret {
     l.push_bytes(&key);
     if l.raw_get(1) != LuaType::Table {
         l.pop(1);
-        let types = scope.types.clone();
-        push_all(l, Rc::new(Scope { types, imports: imports.into() }), l.raw_len(1));
-        l.push_bytes(&key);
-        l.push_value(-2);
-        l.set_read_only(1, false);
-        l.raw_set(1);
-        l.set_read_only(1, true);
+        push_all(l, Scope::new(scope.types.clone(), imports.into()), l.raw_len(1));
+        l.get_field(1, "n");
+        let n_known = l.number(-1).unwrap_or_default();
+        l.pop(1);
+        if n_known < BINDINGS_MAX as f64 {
+            l.set_read_only(1, false);
+            l.push_number(n_known + 1.0);
+            l.set_field(1, "n");
+            l.push_bytes(&key);
+            l.push_value(-2);
+            l.raw_set(1);
+            l.set_read_only(1, true);
+        }
     }
     l.raw_get_index(-1, n);
     cx.values(1)

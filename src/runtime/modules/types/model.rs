@@ -122,6 +122,23 @@ pub(super) struct Scope {
     pub(super) types: Rc<Types>,
     /// For each of [`Types::imports`]; what is not there fits everything.
     pub(super) imports: Box<[Option<Type>]>,
+    /// How many scopes refer to each other from here on, this one included.
+    pub(super) height: usize,
+}
+
+impl Scope {
+    /// Types with those of modules. Of modules that refer to others and so on, more than `DEPTH_MAX`
+    /// times, nothing is known.
+    pub(super) fn new(types: Rc<Types>, mut imports: Box<[Option<Type>]>) -> Rc<Self> {
+        let height_of = |ty: &Option<Type>| ty.as_ref().map_or(0, |ty| ty.scope.height);
+        for import in &mut imports {
+            if height_of(import) >= super::DEPTH_MAX {
+                *import = None;
+            }
+        }
+        let height = imports.iter().map(height_of).max().unwrap_or_default() + 1;
+        Rc::new(Self { types, imports, height })
+    }
 }
 
 /// A type value.

@@ -20,6 +20,10 @@ use crate::lang::translate::UNIQUE;
 
 /// Nodes of one source. Generic types that make ever new ones out of themselves end here, in `any`.
 const NODES_MAX: usize = 20_000;
+/// Types looked at, in all instances of generic types together; beyond them is `any`.
+const STEPS_MAX: usize = 1_000_000;
+/// Declarations read because of each other, one inside another. Those further in wait for their turn.
+const DECLARATIONS_OPEN: usize = 16;
 /// Bytes of a compiled pattern.
 const PATTERN_BYTES: usize = 1 << 20;
 
@@ -65,12 +69,19 @@ pub(super) fn read(source: &str) -> Result<Types, String> {
         aliases: HashMap::new(),
         instances: HashMap::new(),
         names: HashMap::new(),
+        imports: HashMap::new(),
         params: Vec::new(),
+        n_open: 0,
+        waiting: Vec::new(),
+        n_steps: 0,
         problem: None,
     };
     for (id, _) in parsed.ast.aliases() {
         let node = reader.alias(id);
         reader.out.declared.push(node);
+    }
+    while let Some(Waiting { place, alias, args }) = reader.waiting.pop() {
+        reader.fill(place, alias, args);
     }
     match reader.problem {
         Some(problem) => Err(problem),
@@ -86,9 +97,23 @@ struct Reader<'a> {
     aliases: HashMap<AliasId, Id>,
     instances: HashMap<(AliasId, Vec<Id>), Id>,
     names: HashMap<Name, u32>,
+    /// Module and name of each import, to its number.
+    imports: HashMap<(Name, Name), usize>,
     /// Type parameters and what they stand for, innermost last.
     params: Vec<(Name, Id)>,
+    /// Declarations that are being read, one because of another.
+    n_open: usize,
+    waiting: Vec<Waiting>,
+    n_steps: usize,
     problem: Option<String>,
+}
+
+/// A node of which is known what it stands for, but not what that is.
+struct Waiting {
+    place: Id,
+    alias: AliasId,
+    /// Of a generic type; `None` for its declaration.
+    args: Option<Box<[Id]>>,
 }
 
 impl Reader<'_> {
@@ -117,24 +142,43 @@ impl Reader<'_> {
         if let Some(known) = self.aliases.get(&id) {
             return *known;
         }
-        let alias = self.ast[id];
-        let name = self.shown(alias.name.name);
         let place = self.node(Node::Any);
         self.aliases.insert(id, place);
-        let params: Box<[Box<str>]> =
-            self.ast[alias.generics].iter().map(|generic| self.shown(generic.name.name)).collect();
-        let outer = std::mem::take(&mut self.params);
-        self.params = self.ast[alias.generics].iter().map(|g| (g.name.name, ANY)).collect();
+        self.open(place, id, None);
+        place
+    }
+
+    /// Reads what a node stands for, at once or later. If there was no place for it, never.
+    fn open(&mut self, place: Id, alias: AliasId, args: Option<Box<[Id]>>) {
+        if place == ANY {
+            return;
+        }
+        if self.n_open >= DECLARATIONS_OPEN {
+            return self.waiting.push(Waiting { place, alias, args });
+        }
+        self.n_open += 1;
+        self.fill(place, alias, args);
+        self.n_open -= 1;
+    }
+
+    fn fill(&mut self, place: Id, id: AliasId, args: Option<Box<[Id]>>) {
+        let ast = self.ast;
+        let alias = ast[id];
+        let generics = &ast[alias.generics];
+        let name = self.shown(alias.name.name);
+        let given = |at: usize| args.as_ref().and_then(|args| args.get(at)).copied();
+        let params = generics.iter().enumerate();
+        let params = params.map(|(at, g)| (g.name.name, given(at).unwrap_or(ANY))).collect();
+        let outer = std::mem::replace(&mut self.params, params);
         let of = self.declared(alias);
         self.params = outer;
-        let node = match params.is_empty() {
-            true => Node::Named { name, of },
-            false => Node::Generic { name, params, of },
+        let params = || generics.iter().map(|generic| self.shown(generic.name.name)).collect();
+        let node = match args {
+            Some(args) => Node::Instantiated { name, args, of },
+            None if generics.is_empty() => Node::Named { name, of },
+            None => Node::Generic { name, params: params(), of },
         };
-        if place != ANY {
-            self.out.nodes[place as usize] = node;
-        }
-        place
+        self.out.nodes[place as usize] = node;
     }
 
     fn declared(&mut self, alias: TypeAlias) -> Id {
@@ -159,22 +203,16 @@ impl Reader<'_> {
             }
             self.params.push((generic.name.name, args[at]));
         }
-        let key = (id, args);
-        let known = self.instances.get(&key).copied();
-        let node = known.unwrap_or_else(|| {
-            let place = self.node(Node::Any);
-            self.instances.insert(key.clone(), place);
-            // The node may have been the last: then all further ones are `any`.
-            if place != ANY {
-                let of = self.declared(alias);
-                let name = self.shown(alias.name.name);
-                let args = key.1.into_boxed_slice();
-                self.out.nodes[place as usize] = Node::Instantiated { name, args, of };
-            }
-            place
-        });
         self.params = outer;
-        node
+        let key = (id, args);
+        if let Some(known) = self.instances.get(&key) {
+            return *known;
+        }
+        let place = self.node(Node::Any);
+        let args = key.1.clone().into_boxed_slice();
+        self.instances.insert(key, place);
+        self.open(place, id, Some(args));
+        place
     }
 
     fn types(&mut self, types: List<TypeId>) -> Vec<Id> {
@@ -182,15 +220,19 @@ impl Reader<'_> {
     }
 
     fn ty(&mut self, id: TypeId) -> Id {
+        self.n_steps += 1;
+        if self.n_steps > STEPS_MAX {
+            return ANY;
+        }
         let Type { span, kind } = self.ast[id];
         let text = span.text(self.source);
         match kind {
             TypeKind::Name { prefix: Some(module), name, .. } => {
-                let module = self.ast.text(module.name).to_owned();
-                let import = (module, self.ast.text(name.name).to_owned());
-                let known = self.out.imports.iter().position(|other| *other == import);
-                let at = known.unwrap_or_else(|| {
-                    self.out.imports.push(import);
+                let key = (module.name, name.name);
+                let at = self.imports.get(&key).copied().unwrap_or_else(|| {
+                    let text = |name| self.ast.text(name).to_owned();
+                    self.out.imports.push((text(module.name), text(name.name)));
+                    self.imports.insert(key, self.out.imports.len() - 1);
                     self.out.imports.len() - 1
                 });
                 self.node(Node::Import(at))
