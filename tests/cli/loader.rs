@@ -37,6 +37,26 @@ fn what_was_loaded_becomes_part_of_the_application() {
     project.run("run -c -x app:cli").exits(7).prints(&words);
 }
 
+#[test]
+fn what_is_too_much_is_refused() {
+    let project = project(
+        "  - {name: files, kind: fs.directory, directory: files}\n",
+        "local files = loader.new('app:files')
+         assert(#files:load_file('one.yaml')[1].data.a == 33 * 2^20)
+         for _, method in {'load_file', 'load_directory'} do
+             local none, problem = files[method](files, if method == 'load_file' then 'two.yaml' else '/')
+             io.print(none, problem:kind(), problem:message())
+         end",
+    );
+    project.write("files/one.yaml", "{namespace: n, name: x, kind: k, a: 'file://big'}");
+    let two = "{namespace: n, name: y, kind: k, a: 'file://big', b: 'file://big'}";
+    project.write("files/two.yaml", two);
+    let big = fs::File::create(project.path().join("files/big")).expect("writable");
+    big.set_len(33 << 20).expect("writable");
+    let line = "nil\tInternal\tmore than 64 MiB of entries\n";
+    project.run("run -x app:cli").exits(0).prints(&[line, line]);
+}
+
 /// Prints the entry of `a.yaml` in each of the file systems, or what is wrong with it.
 const PRINT: &str = "for _, name in {...} do
         local files, problem = loader.new(name)

@@ -10,12 +10,16 @@ use std::sync::Arc;
 use crate::core::registry::Entry;
 use crate::core::vm::Answer;
 use crate::infra::error::{Error, Result};
+use crate::infra::transcoder::heap_of;
 use crate::runtime::engine::raw::{State, Tagged};
 use crate::runtime::engine::vm::VmData;
 use crate::runtime::engine::{Cx, Raise, Ret, host, push_functions, register_type, tags};
 use crate::runtime::modules::process::push_failure;
 use crate::runtime::modules::registry::{answer, entries};
 use crate::system::file_systems::Directory;
+
+/// What is loaded at once, in bytes: a worker turns it into tables in one go.
+const LOADED_MAX: usize = 64 << 20;
 
 struct LoaderObject(Arc<Directory>);
 
@@ -61,7 +65,7 @@ fn load_file(cx: &mut Cx) -> Ret {
     let (directory, path) = (this(cx)?, cx.string(2)?);
     let files = cx.vm().kernel.entry_files.clone();
     let job = move || match directory.is_readable() {
-        true => files.load_file(&directory.root, &path),
+        true => files.load_file(&directory.root, &path).and_then(bounded),
         false => Err(Error::internal("the mode of the filesystem does not allow to read files")),
     };
     let pool = cx.vm().kernel.blocking.clone();
@@ -73,15 +77,26 @@ fn load_directory(cx: &mut Cx) -> Ret {
     let kernel = &cx.vm().kernel;
     let (files, logger) = (kernel.entry_files.clone(), kernel.logger.named("loader"));
     let job = move || match directory.is_readable() && directory.is_listable() {
-        true => files.load_directory(&directory.root, &path, &mut |skipped| {
-            logger.warn("file skipped", [("error", skipped.message().into())]);
-        }),
+        true => {
+            let mut log = |skipped: Error| {
+                logger.warn("file skipped", [("error", skipped.message().into())]);
+            };
+            files.load_directory(&directory.root, &path, &mut log).and_then(bounded)
+        }
         false => {
             Err(Error::internal("the mode of the filesystem does not allow to list directories"))
         }
     };
     let pool = cx.vm().kernel.blocking.clone();
     cx.offload(&pool, job, finish)
+}
+
+fn bounded(entries: Vec<Entry>) -> Result<Vec<Entry>> {
+    let size = |entry: &Entry| size_of::<Entry>() + heap_of(&entry.meta) + entry.data.heap();
+    match entries.iter().map(size).sum::<usize>() <= LOADED_MAX {
+        true => Ok(entries),
+        false => Err(Error::internal(format!("more than {} MiB of entries", LOADED_MAX >> 20))),
+    }
 }
 
 fn finish(_: &mut VmData, l: State, result: Result<Answer>) -> c_int {
