@@ -14,7 +14,7 @@
 //! | factory | lifecycle | `Factory` |
 //! | functions | factory | `Functions` |
 //! | security | registry | `Security`; kind `security.policy` |
-//! | engine | functions, security | `Kernel`, `VmPool`; kinds `process.lua`, `function.lua`, `library.lua`, `pg.scope` |
+//! | engine | functions, security | `Kernel`, `VmPool`; kinds `process.lua`, `function.lua`, `library.lua`, `pg.scope`, `fs.directory` |
 //! | hosts | engine | kinds `process.host`, `terminal.host` |
 //! | services | hosts | kind `process.service` |
 
@@ -22,6 +22,7 @@ use std::path::PathBuf;
 use std::sync::{Arc, OnceLock, Weak};
 
 use crate::app::infrastructure::{CONFIG, Infrastructure, LOGGER, MAILBOX, TABLE};
+use crate::app::project::entry_files::LocalFiles;
 use crate::app::registry_settings;
 use crate::core::blocking::Pool;
 use crate::core::dispatcher::Dispatcher;
@@ -40,6 +41,7 @@ use crate::infra::transcoder::{Map, Transcoder, Value};
 use crate::runtime::kinds;
 use crate::runtime::pool::VmPool;
 use crate::services::events;
+use crate::services::file_systems::DirectoryListener;
 use crate::services::groups::GroupScopeListener;
 use crate::services::host::HostListener;
 use crate::services::process_service::ProcessServiceListener;
@@ -90,6 +92,7 @@ pub fn all(infrastructure: &Infrastructure) -> Vec<Box<dyn Component>> {
             scheduler,
             blocking: infrastructure.blocking.clone(),
             changes: infrastructure.changes.clone(),
+            expansion: infrastructure.expansion.clone(),
         }),
         Box::new(HostsComponent),
         Box::new(ServicesComponent),
@@ -363,6 +366,7 @@ struct EngineComponent {
     scheduler: Handle,
     blocking: Arc<Pool>,
     changes: Arc<Pool>,
+    expansion: Option<Arc<dyn Expansion>>,
 }
 
 component!(EngineComponent, "engine", ["functions", "security"], |this, context| {
@@ -377,6 +381,8 @@ component!(EngineComponent, "engine", ["functions", "security"], |this, context|
         lifecycle: need(context, &LIFECYCLE)?,
         security: need(context, &Security::KEY)?,
         groups: Arc::default(),
+        file_systems: Arc::default(),
+        entry_files: Arc::new(LocalFiles),
         outdated: Arc::default(),
         bus: (*need(context, &EventBus::KEY)?).clone(),
         dispatcher: need(context, &Dispatcher::KEY)?,
@@ -393,6 +399,8 @@ component!(EngineComponent, "engine", ["functions", "security"], |this, context|
     let registry = need(context, &REGISTRY)?;
     let listener = GroupScopeListener { kernel: kernel.clone() };
     registry.register_listener("pg.scope", Arc::new(listener));
+    let listener = DirectoryListener { kernel: kernel.clone(), expansion: this.expansion.clone() };
+    registry.register_listener("fs.directory", Arc::new(listener));
     let strict = is_type_checked(&*need(context, &CONFIG)?);
     kinds::register(&registry, &kernel, strict);
     context.attach(&Kernel::KEY, kernel);

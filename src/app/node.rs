@@ -8,6 +8,7 @@ use std::sync::{Arc, OnceLock};
 
 use crate::app::components::{RegistryEvents, open_pool};
 use crate::app::infrastructure::{Infrastructure, MAILBOX, TABLE};
+use crate::app::project::entry_files::LocalFiles;
 use crate::core::dispatcher::Dispatcher;
 use crate::core::pid::{HostId, Pid, PidGen};
 use crate::core::registry::{EntryId, Registry, Settings};
@@ -19,6 +20,7 @@ use crate::runtime::engine::chunk::Definition;
 use crate::runtime::kinds;
 use crate::runtime::modules;
 use crate::runtime::pool::VmPool;
+use crate::services::file_systems::DirectoryListener;
 use crate::services::groups::GroupScopeListener;
 use crate::services::security::PolicyListener;
 use crate::services::{events, terminal};
@@ -79,6 +81,8 @@ impl Node {
             lifecycle: Arc::new(Lifecycle::default()),
             security: Arc::new(Security::new(strict)),
             groups: Arc::default(),
+            file_systems: Arc::default(),
+            entry_files: Arc::new(LocalFiles),
             outdated: Arc::default(),
             bus: infrastructure.bus.clone(),
             dispatcher,
@@ -94,6 +98,9 @@ impl Node {
         let pool = open_pool(&kernel);
         let listener = GroupScopeListener { kernel: kernel.clone() };
         registry.register_listener("pg.scope", Arc::new(listener));
+        let expansion = infrastructure.expansion.clone();
+        let listener = DirectoryListener { kernel: kernel.clone(), expansion };
+        registry.register_listener("fs.directory", Arc::new(listener));
         let (security, own) = (kernel.security.clone(), kernel.registry.clone());
         let listener = PolicyListener { security, registry: own };
         registry.register_listener("security.policy", Arc::new(listener));

@@ -4,6 +4,8 @@
 //! remove the entries of modules. What they are is known to the layer that reads modules; the registry
 //! only asks, before it puts the operations in order.
 
+use std::path::PathBuf;
+
 use crate::core::registry::{Change, Entry, Operation, Snapshot};
 use crate::infra::error::Result;
 
@@ -19,4 +21,7 @@ pub trait Expansion: Send + Sync {
 
     /// Whether `entry` is one of those that come and go because something follows.
     fn owns(&self, entry: &Entry) -> bool;
+
+    /// Where the sources of the module are that `entry` belongs to; None: it belongs to none.
+    fn source_dir(&self, entry: &Entry) -> Option<PathBuf>;
 }

@@ -2,6 +2,7 @@
 
 pub mod blocking;
 pub mod dispatcher;
+pub mod entry_files;
 pub mod expansion;
 pub mod pid;
 pub mod process;

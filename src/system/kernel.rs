@@ -4,6 +4,7 @@ use std::sync::{Arc, OnceLock, Weak};
 
 use crate::core::blocking::Pool;
 use crate::core::dispatcher::Dispatcher;
+use crate::core::entry_files::EntryFiles;
 use crate::core::pid::{Pid, PidGen};
 use crate::core::process::ProcessTable;
 use crate::core::registry::{Effect, EntryId, Registry};
@@ -16,6 +17,7 @@ use crate::infra::logger::Logger;
 use crate::infra::transcoder::Transcoder;
 use crate::infra::transcoder::wire::Wire;
 use crate::system::factory::Factory;
+use crate::system::file_systems::FileSystems;
 use crate::system::frame::Frame;
 use crate::system::functions::Functions;
 use crate::system::groups::GroupScopes;
@@ -39,6 +41,9 @@ pub struct Kernel {
     pub lifecycle: Arc<Lifecycle>,
     pub security: Arc<Security>,
     pub groups: Arc<GroupScopes>,
+    pub file_systems: Arc<FileSystems>,
+    /// Reads entries in them.
+    pub entry_files: Arc<dyn EntryFiles>,
     /// Who hears of new code.
     pub outdated: Arc<Watches>,
     /// Where hosts, and what processes are made from, come and go.

@@ -1,6 +1,7 @@
 //! System: what processes and services are to each other.
 
 pub mod factory;
+pub mod file_systems;
 pub mod finder;
 pub mod frame;
 pub mod functions;

@@ -11,6 +11,7 @@ mod functions;
 mod history;
 mod hostile;
 mod lint;
+mod loader;
 mod lsp;
 mod project;
 mod pty;

@@ -111,6 +111,12 @@ pub fn run_in(
         node.kernel.security.insert(Policy::decode(&entry)?, Policy::groups(&entry)?);
     }
     node.kernel.groups.insert("pg:groups".into(), GroupScope::new(Limits::default()));
+    // Not an entry: programs about the registry count what is in there.
+    let files = source.contains("\"app:files\"").then(crate::files::file_system);
+    let _files = files.map(|(files, directory)| {
+        node.kernel.file_systems.insert("app:files".into(), directory);
+        files
+    });
     node.define(
         "app:caller",
         "return {main = function(...) return funcs.call('fn:forever', ...) end}",
@@ -187,6 +193,7 @@ programs! {
     io: args matrix print raw read readline without write;
     isolation: globals libraries;
     json: decode encode validate validate_string;
+    loader: load_directory load_file new;
     logger: fields levels named with;
     math: extras functions integers random;
     os: clock date time;

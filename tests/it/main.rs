@@ -6,6 +6,7 @@ mod calls;
 #[path = "../lang/dialectize.rs"]
 mod dialectize;
 mod embed;
+mod files;
 mod functions;
 mod groups;
 mod lifecycle;

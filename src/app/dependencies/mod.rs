@@ -44,13 +44,19 @@ pub struct Expander {
     pub disable: DisableRules,
 }
 
+impl Expander {
+    fn catalog(&self) -> Vendored<'_> {
+        let matches = &|pattern: &str, value: &str| Pattern::parse(pattern).matches(value);
+        Vendored::new(&self.lock, &self.vendor_dir, &self.disable, matches)
+    }
+}
+
 impl Expansion for Expander {
     fn expand(&self, before: &Snapshot, operations: &[Operation]) -> Result<Vec<Operation>> {
         if !operations.iter().any(|operation| touches_root(before, operation)) {
             return Ok(Vec::new());
         }
-        let matches = |pattern: &str, value: &str| Pattern::parse(pattern).matches(value);
-        let catalog = Vendored::new(&self.lock, &self.vendor_dir, &self.disable, &matches);
+        let catalog = self.catalog();
         let locked = self.lock.modules.iter();
         let locked = locked.map(|module| (module.name.clone(), module.version.clone())).collect();
         expand(before, operations, &catalog, locked, &self.overrides)
@@ -65,6 +71,11 @@ impl Expansion for Expander {
 
     fn owns(&self, entry: &Entry) -> bool {
         module_of(entry).is_some()
+    }
+
+    fn source_dir(&self, entry: &Entry) -> Option<PathBuf> {
+        let version = entry.meta.get("module_version").and_then(Value::as_str);
+        self.catalog().source_dir(module_of(entry)?, version.unwrap_or_default())
     }
 }
 

@@ -38,6 +38,12 @@ impl<'a> Vendored<'a> {
         Vendored { lock, dir, disable, matches, read: RefCell::default() }
     }
 
+    /// Where the sources of a release are.
+    pub fn source_dir(&self, module: &str, version: &str) -> Option<PathBuf> {
+        let found = self.find(module).into_iter().find(|(release, _)| release.version == version);
+        found.map(|(_, load_path)| load_path.dir)
+    }
+
     /// The releases of `module` and where they are.
     fn find(&self, module: &str) -> Vec<(Release, LoadPath)> {
         if let Some(replacement) = self.lock.replacements.iter().find(|r| r.from == module) {

@@ -43,18 +43,43 @@ pub struct Root<'a> {
     dir: &'a Path,
     /// Without links: what a source must lie under. Looked up once for all files.
     real: PathBuf,
+    /// Whether definition files, too, must lie under it after links are followed.
+    is_confined: bool,
 }
 
 impl Root<'_> {
     pub fn new(dir: &Path) -> io::Result<Root<'_>> {
-        Ok(Root { dir, real: fs::canonicalize(dir)? })
+        Ok(Root { dir, real: fs::canonicalize(dir)?, is_confined: false })
     }
+
+    /// One that no definition file leaves by a link.
+    pub fn confined(dir: &Path) -> io::Result<Root<'_>> {
+        Ok(Root { is_confined: true, ..Root::new(dir)? })
+    }
+
+    /// What `path`, below the root, really is. The reason if it is not there, or not in the tree.
+    pub fn follow(&self, path: &Path) -> Result<PathBuf, String> {
+        let real = fs::canonicalize(path).map_err(unreadable)?;
+        match real.starts_with(&self.real) {
+            true => Ok(real),
+            false => Err("the file is a link that leaves the source directory".to_owned()),
+        }
+    }
+}
+
+fn unreadable(error: io::Error) -> String {
+    format!("cannot read the file: {error}")
 }
 
 /// The entries of the file at `path`, which lies in the scanned tree under `root`.
 pub fn read(path: &Path, root: &Root<'_>) -> Result<Vec<Entry>, Box<FileProblem>> {
-    let content = read_bounded(path, DEFINITION_BYTES_MAX)
-        .map_err(|error| FileProblem::whole_file(path, format!("cannot read the file: {error}")))?;
+    let real = match root.is_confined {
+        true => root.follow(path),
+        false => Ok(path.to_owned()),
+    };
+    let content = real
+        .and_then(|real| read_bounded(&real, DEFINITION_BYTES_MAX).map_err(unreadable))
+        .map_err(|reason| FileProblem::whole_file(path, reason))?;
     let text = String::from_utf8(content).map_err(|error| {
         let valid_len = error.utf8_error().valid_up_to();
         FileProblem::not_utf8(path, error.as_bytes(), valid_len)
@@ -314,12 +339,7 @@ fn read_source(target: &str, dir: &Path, root: &Root<'_>) -> Result<Vec<u8>, Str
     let Some(inside) = normalize(&base.join(relative)) else {
         return Err("the path leaves the source directory".to_owned());
     };
-    let path = root.dir.join(inside);
-    let unreadable = |error: io::Error| format!("cannot read the file: {error}");
-    let real = fs::canonicalize(&path).map_err(unreadable)?;
-    if !real.starts_with(&root.real) {
-        return Err("the file is a link that leaves the source directory".to_owned());
-    }
+    let real = root.follow(&root.dir.join(inside))?;
     read_bounded(&real, SOURCE_BYTES_MAX).map_err(unreadable)
 }
 
@@ -329,7 +349,7 @@ fn read_given(target: &str, given: &Given) -> Result<Vec<u8>, String> {
 }
 
 /// `path` without `.` and `..`; `None` if it climbs above where it starts.
-fn normalize(path: &Path) -> Option<PathBuf> {
+pub(super) fn normalize(path: &Path) -> Option<PathBuf> {
     let mut parts = PathBuf::new();
     for part in path.components() {
         match part {

@@ -71,10 +71,19 @@ pub struct Scan {
 ///
 /// A bad file becomes a problem; a directory that cannot be listed fails the scan.
 pub fn scan(root: &Path, skip: &SkipDirs, except: Option<&Path>) -> Result<Scan> {
-    let mut scan = Scan::default();
     let files = entry_files(root, skip, except)?;
     let root = Root::new(root).map_err(|error| unlisted(root, &error))?;
-    let read = read_all(&files, &root);
+    Ok(read_scan(files, &root))
+}
+
+/// Like [`scan`], of the directory `dir` below `root`.
+pub fn scan_below(dir: &Path, root: &Root<'_>, skip: &SkipDirs) -> Result<Scan> {
+    Ok(read_scan(entry_files(dir, skip, None)?, root))
+}
+
+fn read_scan(files: Vec<PathBuf>, root: &Root<'_>) -> Scan {
+    let mut scan = Scan::default();
+    let read = read_all(&files, root);
     for (path, outcome) in files.into_iter().zip(read) {
         match outcome {
             Ok(entries) => {
@@ -83,7 +92,7 @@ pub fn scan(root: &Path, skip: &SkipDirs, except: Option<&Path>) -> Result<Scan>
             Err(problem) => scan.problems.push(*problem),
         }
     }
-    Ok(scan)
+    scan
 }
 
 /// Below this many files for each of them, more threads cost more than they save.

@@ -14,11 +14,14 @@
 //! only when the caller [requires](Loaded::require_modules) them all, after it has printed the
 //! problems: so none of them hides behind another.
 //!
+//! [`entry_files`] reads such files for programs that run.
+//!
 //! Not here: what happens to entries afterwards (`app::pipeline`), downloads, and packs.
 
 pub mod definition;
 pub mod discover;
 pub mod document;
+pub mod entry_files;
 pub mod lock_file;
 pub mod modules;
 pub mod problem;

@@ -145,6 +145,10 @@ impl Expansion for Modules {
     fn owns(&self, entry: &Entry) -> bool {
         entry.id.ns() == "module"
     }
+
+    fn source_dir(&self, _: &Entry) -> Option<std::path::PathBuf> {
+        None
+    }
 }
 
 fn expanding(history: Arc<dyn History>, files: &[&str]) -> (Registry, Arc<Slow>, Arc<Modules>) {

@@ -311,6 +311,7 @@ pub mod tags {
     pub const POLICY: c_int = 20;
     pub const EXECUTOR: c_int = 21;
     pub const FUTURE: c_int = 22;
+    pub const LOADER: c_int = 23;
     pub const GROUPS: c_int = 30;
     pub const GROUPS_SUBSCRIPTION: c_int = 31;
     pub const BINDING: c_int = 60;

@@ -35,6 +35,7 @@ static ALL: &[Declaration] = &[
     declared!(false, "funcs"),
     declared!(false, "io"),
     declared!(false, "json"),
+    declared!(false, "loader"),
     declared!(false, "logger"),
     declared!(false, "pg"),
     declared!(false, "registry"),

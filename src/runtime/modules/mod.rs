@@ -14,6 +14,7 @@ pub mod funcs;
 pub mod future;
 pub mod io;
 pub mod json;
+pub mod loader;
 pub mod logger;
 pub mod os;
 pub mod payload;
@@ -52,6 +53,7 @@ pub static GRANTED: &[Module] = &[
     Module { name: "funcs", open: funcs::open },
     Module { name: "io", open: io::open },
     Module { name: "json", open: json::open },
+    Module { name: "loader", open: loader::open },
     Module { name: "logger", open: logger::open },
     Module { name: "pg", open: pg::open },
     Module { name: "registry", open: registry::open },
@@ -82,6 +84,7 @@ pub fn register_types(l: State) {
     pg::register_types(l);
     process::register_types(l);
     security::register_types(l);
+    loader::register_types(l);
     logger::register_types(l);
     registry::register_types(l);
     time::register_types(l);

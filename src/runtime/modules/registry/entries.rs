@@ -49,7 +49,7 @@ pub(super) fn push_list<'a>(cx: &mut Cx, entries: impl Iterator<Item = &'a Arc<E
 }
 
 /// Pushes `{id =, kind =, meta =, data =}`.
-pub(super) fn push(l: State, entry: &Entry) {
+pub(in crate::runtime::modules) fn push(l: State, entry: &Entry) {
     push_parts(l, &entry.id, &entry.kind, &entry.meta, &entry.data);
 }
 

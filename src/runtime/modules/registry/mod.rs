@@ -8,7 +8,7 @@
 //! versions and their history; here are the rest of the functions and snapshots.
 
 mod changes;
-mod entries;
+pub(super) mod entries;
 mod versions;
 
 use std::ffi::{CStr, c_int};
@@ -94,7 +94,7 @@ fn internal(error: Error) -> Error {
 }
 
 /// The answer to work of another thread.
-fn answer<T: 'static>(result: Result<Answer, Error>) -> Result<T, Error> {
+pub(super) fn answer<T: 'static>(result: Result<Answer, Error>) -> Result<T, Error> {
     match result? {
         Answer::Boxed(answer) => match answer.downcast::<T>() {
             Ok(answer) => Ok(*answer),

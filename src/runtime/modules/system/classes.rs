@@ -22,6 +22,7 @@ const MODULES: &[(&str, &str, &[&str])] = &[
     ("funcs", "calls of functions", &[WORKFLOW, NONDETERMINISTIC]),
     ("io", "the terminal of a process", &[IO, NONDETERMINISTIC]),
     ("json", "JSON", &[ENCODING, DETERMINISTIC]),
+    ("loader", "entries out of definition files", &[STORAGE, IO]),
     ("logger", "the log", &[IO]),
     ("math", "numbers", &[]),
     ("os", "dates and the clock", &[TIME, WORKFLOW]),
