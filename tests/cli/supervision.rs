@@ -507,6 +507,9 @@ fn programs_read_the_states_of_services() {
     let project = watched(
         MANUAL,
         "local supervisor = require('system').supervisor
+         for _, host in {'app:processes', 'app:terminal'} do
+           while supervisor.state(host).status ~= 'running' do states:receive() end
+         end
          local ids = {}
          for _, row in ipairs(supervisor.states()) do ids[#ids + 1] = row.id .. ' ' .. row.status end
          io.print(table.concat(ids, ', '))
