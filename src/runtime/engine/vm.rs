@@ -547,7 +547,9 @@ impl VmData {
             for loaded in &mut self.chunks {
                 let (look, ended) = loaded.ended_since;
                 if look == self.looks && turns > 0 && ended * 4 >= turns {
-                    loaded.long += ended;
+                    // One for all: turns that are dear each time are more than can be excused, but
+                    // not a worker that was taken off its core now and then.
+                    loaded.long += 1;
                 }
             }
         }
