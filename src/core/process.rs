@@ -102,17 +102,17 @@ impl ProcessTable {
     }
 
     /// Makes a process routable that its VM has still to start: the event that says so is in the VM's
-    /// queue before any package for it. `None`: there is one with its number, which stays.
+    /// queue before any package for it. The caller wakes the VM. `false`: there is one with its number,
+    /// which stays.
     #[must_use]
-    pub fn insert_unstarted(&self, control: Control, start: Event) -> Option<Arc<VmCell>> {
+    pub fn insert_unstarted(&self, control: Control, start: Event) -> bool {
         match self.shard(control.pid).lock().entry(control.pid.uniq()) {
             Entry::Vacant(place) => {
-                let vm = control.vm.clone();
-                vm.post(start);
+                control.vm.post(start);
                 place.insert(Box::new(control));
-                Some(vm)
+                true
             }
-            Entry::Occupied(_) => None,
+            Entry::Occupied(_) => false,
         }
     }
 

@@ -7,6 +7,8 @@ use wippy::lang::parser::parse;
 use wippy::lang::resolve::resolve;
 use wippy::runtime::modules::declarations;
 
+use crate::corpus;
+
 fn checked(source: &str) -> Checked {
     let parsed = parse(source);
     assert_eq!(parsed.diagnostics, [], "{source}");
@@ -629,28 +631,13 @@ fn strange_types_end() {
 /// Every program of ours that runs has no error, although many do what they should not on purpose.
 #[test]
 fn programs_that_run_are_taken() {
-    fn collect(dir: &std::path::Path, files: &mut Vec<std::path::PathBuf>) {
-        for entry in std::fs::read_dir(dir).expect("a folder") {
-            let path = entry.expect("readable").path();
-            match path.extension() {
-                _ if path.is_dir() => collect(&path, files),
-                Some(extension) if extension == "lua" || extension == "luau" => files.push(path),
-                _ => {}
-            }
-        }
-    }
-    let root = std::path::Path::new(env!("CARGO_MANIFEST_DIR"));
-    let mut files = Vec::new();
-    for dir in ["tests/lua", "examples", "perf/compare"] {
-        collect(&root.join(dir), &mut files);
-    }
+    let mut files = corpus::programs(&["tests/lua", "examples", "perf/compare"]);
     assert!(files.len() > 50);
     let mut wrong = Vec::new();
     // It shows that texts of numbers can be added, which is one of the errors.
     files.retain(|file| !file.ends_with("base/tonumber.luau"));
     for file in &files {
-        let source = std::fs::read_to_string(file).expect("text");
-        let found = findings(&source, Severity::Error);
+        let found = findings(&corpus::read(file), Severity::Error);
         wrong.extend(found.into_iter().map(|found| format!("{}: {found}", file.display())));
     }
     assert!(wrong.is_empty(), "{}", wrong.join("\n"));

@@ -1,6 +1,7 @@
 //! The language front end: what it takes, what it refuses and where, and that nothing breaks it.
 
 mod checked;
+mod corpus;
 mod dialectize;
 mod differential;
 mod dump;

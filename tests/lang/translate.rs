@@ -7,6 +7,7 @@ use proptest::prelude::*;
 use wippy::lang::translate::may_be_mistaken;
 use wippy::lang::translate::translate;
 
+use crate::corpus;
 use crate::program;
 
 fn compile(source: &str) -> Result<Vec<u8>, String> {
@@ -191,25 +192,16 @@ proptest! {
 /// Every program in this repository that Luau takes is its own translation; the others compile.
 #[test]
 fn programs_at_hand() {
-    let root = std::path::Path::new(env!("CARGO_MANIFEST_DIR"));
     let (mut plain, mut dialect) = (0, 0);
-    let mut folders = vec![root.join("tests"), root.join("examples"), root.join("perf")];
-    while let Some(folder) = folders.pop() {
-        for entry in std::fs::read_dir(folder).expect("a folder") {
-            let path = entry.expect("readable").path();
-            if path.is_dir() {
-                folders.push(path);
-            } else if path.extension().is_some_and(|end| end == "lua" || end == "luau") {
-                let source = std::fs::read_to_string(&path).expect("text");
-                let translated = translate(&source).unwrap_or_else(|e| panic!("{path:?} {e:?}"));
-                if is_plain(&source) {
-                    assert_eq!(source, translated.text, "{path:?}");
-                    plain += 1;
-                } else {
-                    compile(&translated.text).unwrap_or_else(|e| panic!("{path:?} {e}"));
-                    dialect += 1;
-                }
-            }
+    for path in corpus::programs(&["tests", "examples", "perf"]) {
+        let source = corpus::read(&path);
+        let translated = translate(&source).unwrap_or_else(|e| panic!("{path:?} {e:?}"));
+        if is_plain(&source) {
+            assert_eq!(source, translated.text, "{path:?}");
+            plain += 1;
+        } else {
+            compile(&translated.text).unwrap_or_else(|e| panic!("{path:?} {e}"));
+            dialect += 1;
         }
     }
     assert!(plain > 20 && dialect > 2, "{plain} {dialect}");

@@ -91,23 +91,22 @@ pub fn may_launch(definition: &Definition, host: &Host) -> bool {
 /// Starts a process in `vm`, with its monitor and link. It is routable at once.
 pub fn launch(data: &mut VmData, vm: Arc<VmCell>, mut request: SpawnRequest) -> Result<Pid> {
     let pid = data.kernel.pids.next_of(&mut data.pids, request.host.id);
-    let mut control = Control::new(pid, vm);
+    let mut control = Control::new(pid, vm.clone());
     control.parent = request.parent;
     if request.monitor {
         control.watchers.push(request.parent);
     }
     request.known = Some(pid);
     let (link, host) = (request.link, request.host.clone());
-    control.vm.population.fetch_add(1, Ordering::Relaxed);
-    let population = control.vm.clone();
+    vm.population.fetch_add(1, Ordering::Relaxed);
     let start = Start { spec: Box::new(request), reply: Box::new(|_| ()) };
     match data.kernel.topology.begin_unstarted(control, link, Event::Start(Box::new(start))) {
-        Ok(vm) => {
+        Ok(()) => {
             data.kernel.scheduler.notify(&vm);
             Ok(pid)
         }
         Err(error) => {
-            population.population.fetch_sub(1, Ordering::Relaxed);
+            vm.population.fetch_sub(1, Ordering::Relaxed);
             host.leave(Seat::OUTSIDE);
             Err(error)
         }

@@ -543,10 +543,10 @@ impl VmData {
     /// meanwhile, and took a good part of the turns, were dear if these were.
     fn look_back(&mut self, turns: u32, last: Nanos) -> Nanos {
         let now = self.now();
-        if now.saturating_sub(last) > DEAR_TURN * Nanos::from(turns) {
+        if turns > 0 && now.saturating_sub(last) > DEAR_TURN * Nanos::from(turns) {
             for loaded in &mut self.chunks {
                 let (look, ended) = loaded.ended_since;
-                if look == self.looks && turns > 0 && ended * 4 >= turns {
+                if look == self.looks && ended * 4 >= turns {
                     // One for all: turns that are dear each time are more than can be excused, but
                     // not a worker that was taken off its core now and then.
                     loaded.long += 1;

@@ -12,9 +12,13 @@ use std::sync::Arc;
 
 use crate::core::pid::Pid;
 use crate::core::process::{Control, ProcessTable};
-use crate::core::vm::{Event, VmCell};
+use crate::core::vm::Event;
 use crate::infra::error::{Error, Kind, Result};
 use crate::system::topology::names::Names;
+
+fn already_registered() -> Error {
+    Error::new(Kind::AlreadyExists, "pid already registered")
+}
 
 pub struct Topology {
     table: Arc<ProcessTable>,
@@ -41,31 +45,29 @@ impl Topology {
     pub fn begin(&self, control: Control) -> Result<()> {
         match self.table.insert(control) {
             true => Ok(()),
-            false => Err(Error::new(Kind::AlreadyExists, "pid already registered")),
+            false => Err(already_registered()),
         }
     }
 
     /// Makes a process known that its VM has still to start, linked to its parent if wanted; `start`
-    /// is what its VM is told. Returns the VM, to be woken.
+    /// is what its VM is told. The caller wakes the VM.
     ///
     /// # Errors
     /// `ALREADY_EXISTS`: it is known.
-    pub fn begin_unstarted(
-        &self,
-        mut control: Control,
-        link: bool,
-        start: Event,
-    ) -> Result<Arc<VmCell>> {
+    pub fn begin_unstarted(&self, mut control: Control, link: bool, start: Event) -> Result<()> {
         let (pid, parent) = (control.pid, control.parent);
         if link {
             // First: once the VM knows of it, the process may have come and gone.
             self.table.with(parent, |parent| parent.bonds().links.push(pid));
             control.bonds().links.push(parent);
         }
-        self.table.insert_unstarted(control, start).ok_or_else(|| {
-            self.forget_link(parent, pid);
-            Error::new(Kind::AlreadyExists, "pid already registered")
-        })
+        match self.table.insert_unstarted(control, start) {
+            true => Ok(()),
+            false => {
+                self.forget_link(parent, pid);
+                Err(already_registered())
+            }
+        }
     }
 
     /// `watcher` gets one EXIT when `target` ends.

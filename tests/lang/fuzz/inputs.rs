@@ -1,12 +1,12 @@
 //! Inputs: one for each number, always the same.
 
-use std::path::Path;
-
 use wippy::lang::lexer::lex;
 use wippy::lang::span::Span;
 
 use super::grammar::Grammar;
 use super::rng::Rng;
+use crate::corpus;
+use crate::program::TOKENS;
 
 /// Where an input comes from.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
@@ -28,86 +28,6 @@ pub enum Kind {
 /// Bytes of a long input.
 const LONG: usize = 24 << 10;
 
-/// Words that damage puts in.
-const WORDS: [&str; 76] = [
-    "and",
-    "break",
-    "do",
-    "else",
-    "elseif",
-    "end",
-    "false",
-    "for",
-    "function",
-    "if",
-    "in",
-    "local",
-    "nil",
-    "not",
-    "or",
-    "repeat",
-    "return",
-    "then",
-    "true",
-    "until",
-    "while",
-    "a",
-    "type",
-    "continue",
-    "export",
-    "const",
-    "1",
-    "\"s\"",
-    "`",
-    "{",
-    "}",
-    "(",
-    ")",
-    "[",
-    "]",
-    "+",
-    "-",
-    "*",
-    "//",
-    "%",
-    "^",
-    "#",
-    "==",
-    "~=",
-    "<",
-    "<=",
-    ">",
-    ">=",
-    "=",
-    "+=",
-    ";",
-    ":",
-    "::",
-    ",",
-    ".",
-    "..",
-    "...",
-    "->",
-    "@",
-    "?",
-    "|",
-    "&",
-    "~",
-    "!",
-    "goto",
-    "as",
-    "\n",
-    "<<",
-    "readonly",
-    "extends",
-    "fun",
-    "interface",
-    "@native",
-    "keyof",
-    "--",
-    "[[",
-];
-
 pub struct Inputs {
     corpus: Vec<String>,
 }
@@ -115,21 +35,9 @@ pub struct Inputs {
 impl Inputs {
     /// With the Lua programs of this repository.
     pub fn new() -> Self {
-        let root = Path::new(env!("CARGO_MANIFEST_DIR"));
-        let mut corpus = Vec::new();
         let folders = ["tests", "examples", "perf", "src/runtime/modules/declared"];
-        let mut folders: Vec<_> = folders.map(|folder| root.join(folder)).into();
-        while let Some(folder) = folders.pop() {
-            for entry in std::fs::read_dir(folder).expect("a folder") {
-                let path = entry.expect("readable").path();
-                if path.is_dir() {
-                    folders.push(path);
-                } else if path.extension().is_some_and(|end| end == "lua" || end == "luau") {
-                    corpus.push(std::fs::read_to_string(&path).expect("text"));
-                }
-            }
-        }
-        // Folders are not read in the same order everywhere.
+        let programs = corpus::programs(&folders);
+        let mut corpus: Vec<String> = programs.iter().map(|path| corpus::read(path)).collect();
         corpus.sort();
         let corners = include_str!("../corners.txt").lines().map(|line| line.replace('~', "\n"));
         corpus.extend(corners);
@@ -187,7 +95,7 @@ impl Inputs {
                     other[from..to].to_owned()
                 }
                 2 => text[from..to].repeat(2),
-                _ => rng.pick(&WORDS).to_owned(),
+                _ => rng.pick(&TOKENS).to_owned(),
             };
             // In its place, or before it.
             let to = if rng.once_in(2) { to } else { from };

@@ -169,30 +169,13 @@ pub(super) fn start(
     };
     let parent = cx.self_pid();
     let child = Child { parent, monitor, link, frame, named, on_end: None };
-    match site {
-        Site::Here(here) => match start_here(cx, here, child, first + 2)? {
-            Ok(pid) => {
-                let l = cx.l;
-                cx.vm().push_pid(l, pid);
-                cx.values(1)
-            }
-            Err(error) => cx.fail(error),
-        },
+    let started = match site {
+        Site::Here(here) => start_here(cx, here, child, first + 2)?,
         Site::There { vm, definition, host, .. }
             if launch::may_launch(&definition, &host) && child.named.is_none() =>
         {
-            let request = match request(cx, definition, host, child, first + 2)? {
-                Ok(request) => request,
-                Err(error) => return cx.fail(error),
-            };
-            match launch::launch(cx.vm(), vm, request) {
-                Ok(pid) => {
-                    let l = cx.l;
-                    cx.vm().push_pid(l, pid);
-                    cx.values(1)
-                }
-                Err(error) => cx.fail(error),
-            }
+            let request = request(cx, definition, host, child, first + 2)?;
+            request.and_then(|request| launch::launch(cx.vm(), vm, request))
         }
         Site::There { pool, vm, definition, host } => {
             // Before anything is sent: a caller that cannot wait must leave no child behind.
@@ -204,8 +187,16 @@ pub(super) fn start(
             };
             let reply = move |started: Result<Pid, Error>| done(started.map(Answer::Pid));
             pool.start_in(&vm, request, Box::new(reply));
-            cx.suspend(Wait::Command(finish_pid))
+            return cx.suspend(Wait::Command(finish_pid));
         }
+    };
+    match started {
+        Ok(pid) => {
+            let l = cx.l;
+            cx.vm().push_pid(l, pid);
+            cx.values(1)
+        }
+        Err(error) => cx.fail(error),
     }
 }
 
