@@ -3,7 +3,11 @@
 //! Three queues instead of one that is scanned: lifecycle events; messages for each topic somebody
 //! listens to; all others, for the inbox. Each is in order of arrival, which is all that can be seen,
 //! because each feeds a channel of its own. Mail that arrives before `inbox`, `events` or `listen` was
-//! called waits in its queue.
+//! called waits in its queue. What a listener leaves behind goes back among the others, to where its
+//! arrival puts it.
+//!
+//! A program may close such a channel itself: the next mail for it is dropped, and with it ends that the
+//! channel is fed. The one after it finds what would be there had nobody asked.
 //!
 //! However many topics a process listens to, a look into a table finds the channel of one, and the
 //! channel has the queue.
@@ -73,6 +77,8 @@ pub enum Payload {
 }
 
 pub struct Mail {
+    /// Counted per VM.
+    arrived: u64,
     pub from: Pid,
     pub topic: Topic,
     pub payload: Payload,
@@ -299,7 +305,8 @@ impl VmData {
                 };
                 let charge = Charge::of(encoded.len());
                 let payload = Payload::Wire(encoded, charge);
-                self.receive_mail(process, Mail { from: package.from, topic, payload });
+                let mail = self.mail(package.from, topic, payload);
+                self.receive_mail(process, mail);
             }
             Body::Cancel { reason } => {
                 let notice = Notice::Cancel { from: package.from, reason, at: self.unix_now };
@@ -381,6 +388,12 @@ impl VmData {
         }
     }
 
+    /// A message that has just arrived.
+    pub fn mail(&mut self, from: Pid, topic: Topic, payload: Payload) -> Mail {
+        self.arrivals += 1;
+        Mail { arrived: self.arrivals, from, topic, payload }
+    }
+
     pub fn receive_mail(&mut self, process: u32, mail: Mail) {
         if let Some(listeners) = &mut self.processes[process].listeners
             && let Some(&channel) = listeners.by_topic.get(&mail.topic)
@@ -399,13 +412,36 @@ impl VmData {
             return;
         }
         let inbox = self.processes[process].inbox;
-        if inbox != NONE
-            && let Some(receiver) = self.channels[inbox].receivers.pop_front()
-        {
-            self.hand_mail(receiver, inbox, mail, true);
-            return;
+        if inbox != NONE {
+            let place = &mut self.channels[inbox];
+            if place.closed {
+                self.end_subscription(process, Source::Inbox);
+                return;
+            }
+            if let Some(receiver) = place.receivers.pop_front() {
+                self.hand_mail(receiver, inbox, mail, true);
+                return;
+            }
         }
         self.processes[process].mail.push_back(mail);
+    }
+
+    /// Takes back what a listener has not handed out: to the inbox if there is one.
+    fn take_back(&mut self, process: u32, queue: Queue<Mail>) {
+        if queue.is_empty() {
+            return;
+        }
+        let mail = &mut self.processes[process].mail;
+        queue.into_iter().for_each(|each| mail.push_back(each));
+        mail.sort_by_key(|mail| mail.arrived);
+        let inbox = self.processes[process].inbox;
+        while inbox != NONE
+            && !self.processes[process].mail.is_empty()
+            && let Some(receiver) = self.channels[inbox].receivers.pop_front()
+            && let Some(mail) = self.processes[process].mail.pop_front()
+        {
+            self.hand_mail(receiver, inbox, mail, true);
+        }
     }
 
     fn hand_mail(&mut self, receiver: u32, channel: u32, mail: Mail, messages: bool) {
@@ -414,11 +450,16 @@ impl VmData {
 
     pub fn receive_notice(&mut self, process: u32, notice: Notice) {
         let events = self.processes[process].events;
-        if events != NONE
-            && let Some(receiver) = self.channels[events].receivers.pop_front()
-        {
-            self.received(receiver, events, true, |vm, l| vm.push_notice(l, notice));
-            return;
+        if events != NONE {
+            let place = &mut self.channels[events];
+            if place.closed {
+                self.end_subscription(process, Source::Events);
+                return;
+            }
+            if let Some(receiver) = place.receivers.pop_front() {
+                self.received(receiver, events, true, |vm, l| vm.push_notice(l, notice));
+                return;
+            }
         }
         let charge = Charge::of(notice.held());
         self.processes[process].notices.push_back((notice, charge));
@@ -460,20 +501,32 @@ impl VmData {
                 }
                 None => false,
             },
-            Source::Listener => {
-                let listener = self.channels[channel].listener.as_mut();
-                match listener.and_then(|l| Some((l.queue.pop_front()?, l.messages))) {
-                    Some((mail, messages)) => {
-                        if let Some(listeners) = &mut process.listeners {
-                            listeners.queued -= 1;
-                        }
-                        self.push_mail(l, mail, messages);
-                        true
-                    }
-                    None => false,
+            Source::Listener => match self.dequeue_mail(channel) {
+                Some((mail, messages)) => {
+                    self.push_mail(l, mail, messages);
+                    true
                 }
-            }
+                None => false,
+            },
         }
+    }
+
+    /// The next mail of a listener, and whether as a message object.
+    fn dequeue_mail(&mut self, channel: u32) -> Option<(Mail, bool)> {
+        let listener = self.channels[channel].listener.as_mut()?;
+        let taken = (listener.queue.pop_front()?, listener.messages);
+        let process = self.channels[channel].process;
+        if let Some(listeners) = &mut self.processes[process].listeners {
+            listeners.queued -= 1;
+        }
+        Some(taken)
+    }
+
+    /// Puts mail into the buffer of its channel.
+    fn keep_mail(&mut self, channel: u32, mail: Mail, as_message: bool) {
+        let main = self.main;
+        self.push_mail(main, mail, as_message);
+        self.buffer(channel, Slot::take(main));
     }
 
     /// Pushes a message object, or the bare value: none is nil, several are a list.
@@ -574,6 +627,49 @@ impl VmData {
         channel
     }
 
+    /// The channel of the inbox or of the events, which the program has closed, is no longer fed.
+    fn end_subscription(&mut self, process: u32, source: Source) {
+        let Process { ref mut inbox, ref mut events, .. } = self.processes[process];
+        let place = if source == Source::Inbox { inbox } else { events };
+        let channel = std::mem::replace(place, NONE);
+        self.channels[channel].source = Source::Lua;
+        self.release_channel(channel);
+    }
+
+    /// The program closes a channel that mail feeds. What has room in it can still be received, the
+    /// next one is dropped.
+    pub fn close_fed(&mut self, process: u32, channel: u32) {
+        if self.channels[channel].closed {
+            return;
+        }
+        match self.channels[channel].source {
+            Source::Inbox => {
+                self.close_channel(channel);
+                if self.processes[process].mail.pop_front().is_some() {
+                    self.end_subscription(process, Source::Inbox);
+                }
+            }
+            Source::Events => {
+                self.close_channel(channel);
+                if self.processes[process].notices.pop_front().is_some() {
+                    self.end_subscription(process, Source::Events);
+                }
+            }
+            _ => {
+                let room = self.channels[channel].capacity as usize;
+                while self.channels[channel].buffer.len() < room
+                    && let Some((mail, messages)) = self.dequeue_mail(channel)
+                {
+                    self.keep_mail(channel, mail, messages);
+                }
+                self.close_channel(channel);
+                if self.dequeue_mail(channel).is_some() {
+                    self.end_listener(process, channel);
+                }
+            }
+        }
+    }
+
     /// The channel of a topic's listener; mail for the topic moves to it.
     pub fn listen(&mut self, process: u32, topic: Topic, messages: bool) -> u32 {
         let listeners = self.processes[process].listeners.get_or_insert_default();
@@ -635,6 +731,10 @@ impl VmData {
         for mail in self.take_topic(process, &topic) {
             self.receive_mail(process, mail);
         }
+        // They may have arrived before what waits there of other topics.
+        if let Some(listener) = &mut self.channels[channel].listener {
+            listener.queue.sort_by_key(|mail| mail.arrived);
+        }
         Ok(())
     }
 
@@ -649,9 +749,7 @@ impl VmData {
             Some(_) => {}
         }
         let queue = self.remove_listener(process, channel).map(|listener| listener.queue);
-        for mail in queue.unwrap_or_default() {
-            self.receive_mail(process, mail);
-        }
+        self.take_back(process, queue.unwrap_or_default());
         self.release_channel(channel);
         true
     }
@@ -684,14 +782,10 @@ impl VmData {
         if !self.channels[channel].closed
             && let Some(mail) = listener.queue.pop_front()
         {
-            let main = self.main;
-            self.push_mail(main, mail, listener.messages);
-            self.buffer(channel, Slot::take(main));
+            self.keep_mail(channel, mail, listener.messages);
         }
         self.close_channel(channel);
-        for mail in listener.queue {
-            self.receive_mail(process, mail);
-        }
+        self.take_back(process, listener.queue);
         self.release_channel(channel);
     }
 
@@ -700,7 +794,6 @@ impl VmData {
         if self.processes[process].listeners.take().is_none() {
             return;
         }
-        // The list of channels begins with the youngest.
         let mut queues = Vec::new();
         let mut channel = self.processes[process].channels;
         while channel != NONE {
@@ -708,9 +801,9 @@ impl VmData {
             queues.extend(place.listener.take().map(|listener| listener.queue));
             channel = place.next;
         }
-        for queue in queues.into_iter().rev() {
-            queue.into_iter().for_each(|mail| self.processes[process].mail.push_back(mail));
-        }
+        let mail = &mut self.processes[process].mail;
+        queues.into_iter().flatten().for_each(|each| mail.push_back(each));
+        mail.sort_by_key(|mail| mail.arrived);
     }
 }
 
