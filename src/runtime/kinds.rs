@@ -251,8 +251,12 @@ fn definition(entry: &Entry) -> Result<Definition> {
     };
     let mut granted = Vec::new();
     for name in listed {
-        if name.is_empty() || name.contains(':') {
-            return Err(fields.error("modules", format!("has no place for {name:?}")));
+        if name.is_empty() {
+            return Err(fields.error("modules", "has an empty name"));
+        }
+        if name.contains(':') {
+            let problem = format!("has the id {name:?}: libraries are listed in imports");
+            return Err(fields.error("modules", problem));
         }
         if modules::ALWAYS_THERE.contains(&name) {
             continue;
