@@ -7,7 +7,8 @@
 //!
 //! Channels of subscriptions have no buffer of their own: they take straight from the process's mail
 //! ([`mail`](crate::runtime::engine::mail)), which is unbounded, so mail that nobody asked for yet
-//! stays in the mailbox, and polling sees it.
+//! stays in the mailbox, and polling sees it. A channel of the program's own, which it has made to take
+//! mail, has its buffer, filled whenever there is room.
 //!
 //! Known limit: a value that is buffered in a channel and leads back to that same channel lives until
 //! the process ends, because the registry holds it.
@@ -281,7 +282,11 @@ impl VmData {
                 channel.buffer.push_back(sender.value);
                 self.sent(sender.coroutine, id);
             } else {
+                let is_fed = channel.source == Source::Listener;
                 self.buffered -= 1;
+                if is_fed {
+                    self.fill_buffer(id);
+                }
             }
             return Attempt::Done;
         }

@@ -117,6 +117,7 @@ pub struct Listener {
     topics: Vec<Topic>,
     /// Receivers get message objects instead of the bare value.
     messages: bool,
+    /// In order of arrival; for a channel of the program's own what its buffer has no room for.
     queue: Queue<Mail>,
     /// The channel is the program's own.
     own: bool,
@@ -408,6 +409,9 @@ impl VmData {
             } else if let Some(listener) = &mut place.listener {
                 listener.queue.push_back(mail);
                 listeners.queued += 1;
+                if listener.own {
+                    self.fill_buffer(channel);
+                }
             }
             return;
         }
@@ -435,6 +439,11 @@ impl VmData {
         queue.into_iter().for_each(|each| mail.push_back(each));
         mail.sort_by_key(|mail| mail.arrived);
         let inbox = self.processes[process].inbox;
+        if inbox != NONE && self.channels[inbox].closed {
+            self.processes[process].mail.pop_front();
+            self.end_subscription(process, Source::Inbox);
+            return;
+        }
         while inbox != NONE
             && !self.processes[process].mail.is_empty()
             && let Some(receiver) = self.channels[inbox].receivers.pop_front()
@@ -656,12 +665,7 @@ impl VmData {
                 }
             }
             _ => {
-                let room = self.channels[channel].capacity as usize;
-                while self.channels[channel].buffer.len() < room
-                    && let Some((mail, messages)) = self.dequeue_mail(channel)
-                {
-                    self.keep_mail(channel, mail, messages);
-                }
+                self.fill_buffer(channel);
                 self.close_channel(channel);
                 if self.dequeue_mail(channel).is_some() {
                     self.end_listener(process, channel);
@@ -728,14 +732,48 @@ impl VmData {
             _ => return Err(Error::invalid("channel is already subscribed")),
         }
         listeners.by_topic.insert(topic.clone(), channel);
-        for mail in self.take_topic(process, &topic) {
-            self.receive_mail(process, mail);
-        }
-        // They may have arrived before what waits there of other topics.
-        if let Some(listener) = &mut self.channels[channel].listener {
+        let taken = self.take_topic(process, &topic);
+        if let Some(listeners) = &mut self.processes[process].listeners
+            && let Some(listener) = &mut self.channels[channel].listener
+        {
+            listeners.queued += taken.len();
+            taken.into_iter().for_each(|mail| listener.queue.push_back(mail));
+            // They may have arrived before what waits there of other topics.
             listener.queue.sort_by_key(|mail| mail.arrived);
         }
+        self.fill(process, channel);
         Ok(())
+    }
+
+    /// Gives a channel of the program's own as much of its mail as it takes.
+    fn fill(&mut self, process: u32, channel: u32) {
+        if self.channels[channel].closed {
+            if self.dequeue_mail(channel).is_some() {
+                self.end_listener(process, channel);
+            }
+            return;
+        }
+        while !self.channels[channel].receivers.is_empty()
+            && let Some((mail, messages)) = self.dequeue_mail(channel)
+            && let Some(receiver) = self.channels[channel].receivers.pop_front()
+        {
+            self.hand_mail(receiver, channel, mail, messages);
+        }
+        self.fill_buffer(channel);
+    }
+
+    /// Moves mail into the room that a channel has.
+    pub fn fill_buffer(&mut self, channel: u32) {
+        while self.has_room(channel)
+            && let Some((mail, messages)) = self.dequeue_mail(channel)
+        {
+            self.keep_mail(channel, mail, messages);
+        }
+    }
+
+    fn has_room(&self, channel: u32) -> bool {
+        let place = &self.channels[channel];
+        place.buffer.len() < place.capacity as usize
     }
 
     /// Ends what [`VmData::subscribe`] began, or a listener. `false`: there is none.
@@ -779,7 +817,8 @@ impl VmData {
     fn end_listener(&mut self, process: u32, channel: u32) {
         let Some(mut listener) = self.remove_listener(process, channel) else { return };
         // One message counts as buffered: it can still be received.
-        if !self.channels[channel].closed
+        if !listener.own
+            && !self.channels[channel].closed
             && let Some(mail) = listener.queue.pop_front()
         {
             self.keep_mail(channel, mail, listener.messages);
