@@ -88,7 +88,7 @@ impl Node {
             dispatcher,
             logger: infrastructure.logger.clone(),
             tuning: Tuning::default(),
-            transcoder: context.get(&Transcoder::KEY).expect(attached),
+            transcoder: *context.get(&Transcoder::KEY).expect(attached),
             registry: Arc::downgrade(&registry),
             blocking: infrastructure.blocking.clone(),
             changes: infrastructure.changes.clone(),

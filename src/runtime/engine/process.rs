@@ -372,7 +372,12 @@ pub(super) fn run_body(
 
 /// Runs the libraries of a chunk: what each returns becomes a global of the process.
 pub(super) fn run_libraries(vm: VmPointer<VmData>, chunk: u32, thread: State) -> Result<()> {
-    let definition = vm.get().definition(chunk).clone();
+    let definition = vm.get().definition(chunk);
+    if definition.renamed.is_empty() && definition.libraries.is_empty() {
+        // Most have none. All VMs share the definition: they would pass its count around.
+        return Ok(());
+    }
+    let definition = definition.clone();
     for (alias, module) in &definition.renamed {
         vm.get().push_module(thread, module);
         thread.set_field(State::GLOBALS, alias);
