@@ -1,29 +1,30 @@
-//! Bitwise operators, which Luau lacks: what translated programs call in their place.
+//! Operators on 64-bit integers, which Luau lacks: what translated programs call in their place.
 //!
-//! Numbers are cut to 64-bit integers and the result is the nearest number, so results are exact
-//! within ±2^53. `>>` keeps the sign. No metamethods.
+//! Numbers are cut to integers and the result is the nearest number, so results are exact within
+//! ±2^53. `>>` keeps the sign, `//` rounds down and refuses to divide by zero. No metamethods.
 
-use crate::lang::translate::BITWISE;
+use crate::lang::translate::OPERATORS;
 use crate::runtime::engine::raw::{State, Type};
-use crate::runtime::engine::{Cx, Raise, Ret, host, set_functions};
+use crate::runtime::engine::{Cx, Raise, Ret, set_functions, steady_host};
 
 /// Adds the functions to the table on top of the stack.
 pub(super) fn fill(l: State) {
     set_functions(
         l,
         &[
-            (c"__wippy_band", host(|cx: &mut Cx| binary(cx, |a, b| a & b))),
-            (c"__wippy_bor", host(|cx: &mut Cx| binary(cx, |a, b| a | b))),
-            (c"__wippy_bxor", host(|cx: &mut Cx| binary(cx, |a, b| a ^ b))),
-            (c"__wippy_shl", host(|cx: &mut Cx| binary(cx, shift_left))),
+            (c"__wippy_band", steady_host(|cx: &mut Cx| binary(cx, |a, b| a & b))),
+            (c"__wippy_bor", steady_host(|cx: &mut Cx| binary(cx, |a, b| a | b))),
+            (c"__wippy_bxor", steady_host(|cx: &mut Cx| binary(cx, |a, b| a ^ b))),
+            (c"__wippy_shl", steady_host(|cx: &mut Cx| binary(cx, shift_left))),
             (
                 c"__wippy_shr",
-                host(|cx: &mut Cx| binary(cx, |a, b| shift_left(a, b.saturating_neg()))),
+                steady_host(|cx: &mut Cx| binary(cx, |a, b| shift_left(a, b.saturating_neg()))),
             ),
-            (c"__wippy_bnot", host(not)),
+            (c"__wippy_bnot", steady_host(not)),
+            (c"__wippy_idiv", steady_host(divide)),
         ],
     );
-    debug_assert!(BITWISE.iter().all(|name| {
+    debug_assert!(OPERATORS.iter().all(|name| {
         let there = l.get_field(-1, name) == Type::Function;
         l.pop(1);
         there
@@ -42,6 +43,25 @@ fn not(cx: &mut Cx) -> Ret {
     cx.values(1)
 }
 
+/// `//` takes numbers only, and its errors are worded as those of Luau's arithmetic.
+fn divide(cx: &mut Cx) -> Ret {
+    let l = cx.l;
+    if l.type_of(1) != Type::Number || l.type_of(2) != Type::Number {
+        let [left, right] = [1, 2].map(|n| type_name(l, n));
+        let and = if left == right { String::new() } else { format!(" and {right}") };
+        return Err(format!("attempt to perform arithmetic (idiv) on {left}{and}").into());
+    }
+    let (dividend, divisor) = (integer(cx, 1)?, integer(cx, 2)?);
+    if divisor == 0 {
+        return Err("attempt to divide by zero".into());
+    }
+    // It only wraps for the least integer by -1, which has no remainder.
+    let toward_zero = dividend.wrapping_div(divisor);
+    let is_beyond = dividend.wrapping_rem(divisor) != 0 && (dividend < 0) != (divisor < 0);
+    l.push_number((toward_zero - i64::from(is_beyond)) as f64);
+    cx.values(1)
+}
+
 /// By 64 and more nothing is left; a negative count shifts the other way.
 fn shift_left(number: i64, count: i64) -> i64 {
     match count {
@@ -51,18 +71,17 @@ fn shift_left(number: i64, count: i64) -> i64 {
     }
 }
 
-/// An operand: a number, or a text that is one.
+/// An operand: a number, or a text that is one. Beyond the range of integers it is the nearest one.
+#[inline]
 fn integer(cx: &Cx, n: i32) -> Result<i64, Raise> {
-    match cx.l.type_of(n) {
-        // Beyond the range it is the nearest one.
-        Type::Number | Type::String => cx.l.number(n).map(|number| number as i64),
-        _ => None,
+    let refused =
+        || format!("attempt to perform bitwise operation on a {} value", type_name(cx.l, n));
+    cx.l.number(n).map(|number| number as i64).ok_or_else(|| refused().into())
+}
+
+fn type_name(l: State, n: i32) -> &'static str {
+    match l.type_of(n) {
+        Type::None => "nil",
+        _ => l.type_name(n),
     }
-    .ok_or_else(|| {
-        let got = match cx.l.type_of(n) {
-            Type::None => "nil",
-            _ => cx.l.type_name(n),
-        };
-        format!("attempt to perform bitwise operation on a {got} value").into()
-    })
 }
