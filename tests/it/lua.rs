@@ -180,10 +180,10 @@ macro_rules! programs {
 }
 
 programs! {
-    base: assert globals metatables package pairs pcall print require select tonumber tostring types
+    base: assert globals metatables own package pairs pcall print require select tonumber tostring types
         xpcall;
     channel: close new receive select send stress;
-    dialect: annotations bitwise jumps limits types;
+    dialect: annotations bitwise division jumps limits types;
     coroutine: blocking matrix native preemption refused resume spawn wrap;
     ctx: get;
     errors: call_stack concat crossing is locked new stack wrap;

@@ -605,16 +605,11 @@ impl VmData {
     /// Gives a thread new, empty globals before those of its definition.
     pub fn fresh_globals(&mut self, thread: State, chunk: u32) {
         let Loaded { ref definition, environment, .. } = self.chunks[chunk as usize];
-        let uses_g = definition.uses_g;
-        thread.new_table(0, usize::from(uses_g));
-        if uses_g {
-            thread.push_value(-1);
-            thread.set_field(-2, "_G");
+        match definition.names_globals {
+            false => self.environments.push_globals(environment, thread),
+            true => self.environments.push_own_globals(environment, thread),
         }
-        self.environments.push_metatable(environment, thread);
-        thread.set_metatable(-2);
         thread.replace(State::GLOBALS);
-        thread.set_safe_env(State::GLOBALS, true);
     }
 
     // -- events ---------------------------------------------------------------------------------
