@@ -16,7 +16,8 @@ use crate::infra::error::Error;
 use crate::runtime::engine::calls::Callee;
 use crate::runtime::engine::raw::{Anchor, State, Status, VmPointer, lua_State};
 use crate::runtime::engine::select::Cases;
-use crate::runtime::engine::vm::{NONE, VmData};
+use crate::runtime::engine::slab::NONE;
+use crate::runtime::engine::vm::VmData;
 use crate::runtime::engine::{Cx, Done, Raise, Ret};
 
 /// What a coroutine waits for.
