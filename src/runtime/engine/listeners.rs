@@ -44,6 +44,11 @@ impl Listeners {
         self.by_topic.is_empty()
     }
 
+    /// Mail in their queues.
+    pub fn queued(&self) -> usize {
+        self.queued
+    }
+
     /// Bytes that they take, about.
     pub fn memory(&self) -> usize {
         let listener = size_of::<(Topic, u32)>() + size_of::<Listener>() + size_of::<Topic>();

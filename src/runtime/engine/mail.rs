@@ -160,6 +160,13 @@ impl Payload {
     }
 }
 
+/// Unread mail beyond which those who send more, in the same VM, let the receiver run first.
+///
+/// A sender is faster than a receiver, and a quantum is thousands of messages: without this a mailbox
+/// grows by whatever senders have left of their quanta, into memory that is no longer in any cache and
+/// that each collection has to mark.
+const CROWDED: usize = 256;
+
 /// How a process ends that is linked to one that has failed.
 fn linked_failed() -> Error {
     Error::new(Kind::default(), "linked process failed").with_retryable(None)
@@ -272,6 +279,14 @@ impl VmData {
             return;
         }
         self.processes[process].mail.push_back(mail);
+    }
+
+    /// Had a process better run before it gets more mail?
+    #[inline]
+    pub fn is_crowded(&self, process: u32) -> bool {
+        let process = &self.processes[process];
+        let listened = process.listeners.as_ref().map_or(0, |listeners| listeners.queued());
+        process.mail.len() + listened >= CROWDED
     }
 
     pub fn hand_mail(&mut self, receiver: u32, channel: u32, mail: Mail, messages: bool) {

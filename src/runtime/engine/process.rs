@@ -485,6 +485,10 @@ pub fn step(vm: VmPointer<VmData>, id: u32) -> Step {
                 data.requeue_first(next);
                 return Step { switches, overstayed: true };
             }
+            Ran::GaveWay => {
+                data.requeue_first(next);
+                return done(switches);
+            }
             Ran::Finished if data.processes[id].main == next => {
                 let thread = data.coroutines[next].thread;
                 let outcome = match data.hand_over(id, thread) {

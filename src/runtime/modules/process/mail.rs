@@ -42,7 +42,9 @@ pub(super) fn send(cx: &mut Cx) -> Ret {
         let vm = cx.vm();
         let topic = vm.topics.of(l, 2);
         vm.receive_mail(target, Mail { from, topic, payload });
-        return cx.bool(true);
+        let is_crowded = vm.is_crowded(target) && target != vm.current;
+        l.push_bool(true);
+        return if is_crowded { cx.give_way(1) } else { cx.values(1) };
     }
     let mut message = Wire::with_buffer(std::mem::take(&mut cx.vm().scratch));
     message.str(topic);
