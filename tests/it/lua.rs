@@ -198,7 +198,7 @@ programs! {
     math: extras functions integers random;
     os: clock date time;
     pg: groups;
-    process: exec flood link listen monitor pid registry send set_options spawn subscribe unsubscribe
+    process: births exec flood link listen monitor pid registry send set_options spawn subscribe unsubscribe
         upgradable;
     payload: formats new sent transcode;
     registry: apply apply_version build_delta changes find get history parse_id snapshot versions

@@ -451,7 +451,9 @@ pub struct Step {
 pub fn step(vm: VmPointer<VmData>, id: u32) -> Step {
     let mut switches = 0;
     let done = |switches| Step { switches, overstayed: false };
-    let turns = &mut vm.get().processes[id].turns;
+    let data = vm.get();
+    data.born = 0;
+    let turns = &mut data.processes[id].turns;
     *turns = turns.saturating_add(1);
     loop {
         let data = vm.get();

@@ -161,6 +161,8 @@ pub struct VmData {
     /// How many of those have had their turn in a row.
     hops: u32,
     pub chunks: Chunks,
+    /// Processes started by the one whose turn it is, in this turn.
+    pub born: u32,
     threads: Vec<(State, Anchor)>,
     /// Of the running slice.
     resumes: Option<NonNull<AtomicU64>>,
@@ -252,6 +254,7 @@ impl VmData {
             next: NONE,
             hops: 0,
             chunks: Chunks::default(),
+            born: 0,
             threads: Vec::new(),
             resumes: None,
             cell: None,
