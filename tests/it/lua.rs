@@ -98,7 +98,10 @@ pub fn run_in(
     logger: Logger,
     terminal: Option<Arc<dyn TerminalPort>>,
 ) -> Result<Value> {
-    let scheduler = SchedulerOptions { workers: 1, pin: false, ..SchedulerOptions::default() };
+    let mut scheduler = SchedulerOptions { workers: 1, pin: false, ..SchedulerOptions::default() };
+    if crate::scripted::is_unhurried(source) {
+        scheduler.tick = Duration::from_secs(1);
+    }
     let node = Node::start(Options { scheduler, logger, ..Options::default() })?;
     node.add_host("app:processes", HostKind::Processes, false)?;
     // Programs about the registry count what is in there.
