@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use serde_json::json;
-use wippy::{Caller, Changes, Result, Runtime};
+use wippy::{Caller, Changes, Result, Runtime, from_value};
 
 const RATES: &str = "return { main = function() return { EUR = 1.25, GBP = 1.5 } end }";
 
@@ -37,7 +37,7 @@ fn main() -> Result<()> {
     for (user, policies) in [("ada", vec!["shop:may_read_rates"]), ("eve", vec![])] {
         let user = Caller::new().actor(user, ()).policies(policies);
         match runtime.call_as(&user, "user:price", (80, "EUR")).wait(timeout) {
-            Ok(price) => println!("{price:?}"),
+            Ok(price) => println!("EUR {}", from_value::<f64>(price)?),
             Err(error) => println!("{}: {error}", error.kind().as_str()),
         }
     }

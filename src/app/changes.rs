@@ -276,7 +276,7 @@ mod tests {
         let second = new()
             .create_from_str("namespace: a\nname: x\nkind: k")
             .update_from_str("namespace: a\nname: 5\nkind: k");
-        check_refused(second, Kind::Invalid, "document 2:2:7: name must be a string");
+        check_refused(second, Kind::Invalid, "document 2:2:7: name: name must be a string");
     }
 
     #[test]

@@ -108,13 +108,15 @@ fn a_refusal_says_why_and_changes_nothing() {
         (create(json!({ "source": "return 1" })), Kind::Invalid, "method"),
         (create(json!({ "method": "main" })), Kind::Invalid, "source"),
         (
-            create(json!({ "method": "main", "source": "", "imports": { "x": "app:none" } })),
+            create(
+                json!({ "method": "main", "source": "return {}", "imports": { "x": "app:none" } }),
+            ),
             Kind::NotFound,
             "app:none",
         ),
         (
-            create(json!({ "method": "main", "source": "", "modules": ["nomodule"] })),
-            Kind::NotFound,
+            create(json!({ "method": "main", "source": "return {}", "modules": ["nomodule"] })),
+            Kind::Invalid,
             "nomodule",
         ),
         (new().delete("hosts"), Kind::Invalid, "expected an id like namespace:name"),
