@@ -365,12 +365,19 @@ fn leave(logger: &Logger, code: i32) -> ! {
     std::process::exit(code)
 }
 
-/// First signal: graceful. Second: at once, with the terminal restored and the log written.
+/// First signal: graceful. Second, and any that is fatal: at once, with the terminal restored and the
+/// log written.
 fn install_signals(shutdown: &Arc<Shutdown>, logger: &Logger) -> Result<()> {
     let (shutdown, logger) = (shutdown.clone(), logger.clone());
     signal::install(move |signal| {
-        if signal == Signal::Resize {
-            return terminal::resized();
+        match signal {
+            Signal::Resize => return terminal::resized(),
+            Signal::Fatal(signal) => {
+                restore_terminal();
+                logger.flush_for(LAST_WORDS);
+                return signal.end();
+            }
+            Signal::Interrupt | Signal::Terminate => {}
         }
         if let OnSignal::LeaveNow(code) = shutdown.signal() {
             leave(&logger, code);
