@@ -394,6 +394,7 @@ component!(EngineComponent, "engine", ["functions", "security"], |this, context|
         changes: this.changes.clone(),
         spawner: OnceLock::new(),
         control: OnceLock::new(),
+        terminal: OnceLock::new(),
     });
     let pool = open_pool(&kernel);
     let registry = need(context, &REGISTRY)?;

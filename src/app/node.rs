@@ -94,6 +94,7 @@ impl Node {
             changes: infrastructure.changes.clone(),
             spawner: OnceLock::new(),
             control: OnceLock::new(),
+            terminal: OnceLock::new(),
         });
         let pool = open_pool(&kernel);
         let listener = GroupScopeListener { kernel: kernel.clone() };

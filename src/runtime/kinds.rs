@@ -251,8 +251,11 @@ fn definition(entry: &Entry) -> Result<Definition> {
     };
     let mut granted = Vec::new();
     for name in listed {
-        if name.is_empty() || name.contains(':') {
-            return Err(fields.error("modules", format!("has no place for {name:?}")));
+        if name.contains(':') {
+            return Err(fields.error("modules", format!("lists {name:?}: entries go to imports")));
+        }
+        if name.is_empty() {
+            return Err(fields.error("modules", "lists an empty name"));
         }
         if modules::ALWAYS_THERE.contains(&name) {
             continue;

@@ -4,7 +4,7 @@ use std::ffi::c_int;
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
 
-use crate::core::pid::Pid;
+use crate::core::pid::{HostId, Pid};
 use crate::core::process::Control;
 use crate::core::relay::{Body, Exit, Outcome, Package, Ticket};
 use crate::infra::error::{Error, Kind, Result};
@@ -26,6 +26,7 @@ use crate::runtime::pool::Spread;
 use crate::system::frame::Frame;
 use crate::system::groups::Membership;
 use crate::system::host::HostKind;
+use crate::system::kernel::Kernel;
 use crate::system::lifecycle::Started;
 use crate::system::outdated::Watch;
 use crate::system::spawn::{Named, OnEnd, TerminalPort};
@@ -146,6 +147,24 @@ impl Process {
         served.is_some_and(Served::is_function)
     }
 
+    /// Whoever is started on a terminal host has the terminal, if there is one.
+    fn attach_terminal(&mut self, kernel: &Kernel, host: HostId) {
+        let Some(source) = kernel.terminal.get() else { return };
+        let extra = self.extra.get_or_insert_default();
+        if extra.terminal.is_some() {
+            return;
+        }
+        let (terminal, leave_terminal) = source(host);
+        extra.terminal = Some(terminal);
+        let others = extra.on_end.take();
+        extra.on_end = Some(Box::new(move |exit| {
+            leave_terminal(exit);
+            if let Some(others) = others {
+                others(exit);
+            }
+        }));
+    }
+
     /// What it was given, if anything.
     #[inline]
     pub fn frame(&self) -> Option<&Arc<Frame>> {
@@ -235,8 +254,11 @@ fn try_start(
     process.chunk = spec.chunk;
     process.host = spec.host;
     process.started_at = data.unix_now;
-    process.protected = host.kind == HostKind::Terminal;
     process.extra = spec.extra.take();
+    if host.kind == HostKind::Terminal {
+        process.protected = true;
+        process.attach_terminal(&data.kernel, host.id);
+    }
     let is_function = process.is_function();
     let (thread, anchor) = data.take_thread();
     let warm = if is_function { data.take_instance(spec.chunk) } else { None };

@@ -65,6 +65,11 @@ pub const OVERRIDDEN: &[&str] = &[
 /// Bytes that Luau allows a string to have.
 pub(super) const STRING_MAX: usize = 1 << 30;
 
+/// Bytes that a text may have which the host puts together for the running process.
+pub(super) fn text_max(cx: &mut Cx) -> usize {
+    cx.vm().memory_limit.unwrap_or(STRING_MAX).min(STRING_MAX)
+}
+
 /// Fills the base environment, the table on top of the stack.
 pub fn fill(l: State) {
     for name in TAKEN {
