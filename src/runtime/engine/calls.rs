@@ -506,7 +506,7 @@ fn push_result(l: State, outcome: &Outcome) -> c_int {
         }
         Outcome::Error(problem) => {
             l.push_nil();
-            error::push(l, problem.clone());
+            error::push(l, functions::as_told(problem.clone()));
             2
         }
     }

@@ -105,6 +105,74 @@ impl VmData {
         channel
     }
 
+    /// The channel of the inbox or of the events, which the program has closed, is no longer fed.
+    pub fn end_subscription(&mut self, process: u32, source: Source) {
+        let Process { ref mut inbox, ref mut events, .. } = self.processes[process];
+        let place = if source == Source::Inbox { inbox } else { events };
+        let channel = std::mem::replace(place, NONE);
+        self.channels[channel].source = Source::Lua;
+        self.release_channel(channel);
+    }
+
+    /// The program closes a channel that mail feeds. What has room in it can still be received, the
+    /// next one is dropped.
+    pub fn close_fed(&mut self, process: u32, channel: u32) {
+        if self.channels[channel].closed {
+            return;
+        }
+        match self.channels[channel].source {
+            Source::Inbox => {
+                self.close_channel(channel);
+                if self.processes[process].mail.pop_front().is_some() {
+                    self.end_subscription(process, Source::Inbox);
+                }
+            }
+            Source::Events => {
+                self.close_channel(channel);
+                if self.processes[process].notices.pop_front().is_some() {
+                    self.end_subscription(process, Source::Events);
+                }
+            }
+            _ => {
+                let room = self.channels[channel].capacity as usize;
+                while self.channels[channel].buffer.len() < room
+                    && let Some((mail, messages)) = self.take_listened(channel)
+                {
+                    self.keep_mail(channel, mail, messages);
+                }
+                self.close_channel(channel);
+                if self.take_listened(channel).is_some() {
+                    self.end_listener(process, channel);
+                }
+            }
+        }
+    }
+
+    /// Puts mail into the buffer of its channel.
+    fn keep_mail(&mut self, channel: u32, mail: Mail, as_message: bool) {
+        let main = self.main;
+        self.push_mail(main, mail, as_message);
+        self.buffer(channel, Slot::take(main));
+    }
+
+    /// Takes back what a listener has not handed out: to the inbox if there is one.
+    fn take_back(&mut self, process: u32, queue: Queue<Mail>) {
+        if queue.is_empty() {
+            return;
+        }
+        let mail = &mut self.processes[process].mail;
+        queue.into_iter().for_each(|each| mail.push_back(each));
+        mail.sort_by_key(|mail| mail.arrived);
+        let inbox = self.processes[process].inbox;
+        while inbox != NONE
+            && !self.processes[process].mail.is_empty()
+            && let Some(receiver) = self.channels[inbox].receivers.pop_front()
+            && let Some(mail) = self.processes[process].mail.pop_front()
+        {
+            self.hand_mail(receiver, inbox, mail, true);
+        }
+    }
+
     /// The channel of a topic's listener; mail for the topic moves to it.
     pub fn listen(&mut self, process: u32, topic: Topic, messages: bool) -> u32 {
         let listeners = self.processes[process].listeners.get_or_insert_default();
@@ -166,6 +234,10 @@ impl VmData {
         for mail in self.take_topic(process, &topic) {
             self.receive_mail(process, mail);
         }
+        // They may have arrived before what waits there of other topics.
+        if let Some(listener) = &mut self.channels[channel].listener {
+            listener.queue.sort_by_key(|mail| mail.arrived);
+        }
         Ok(())
     }
 
@@ -180,9 +252,7 @@ impl VmData {
             Some(_) => {}
         }
         let queue = self.remove_listener(process, channel).map(|listener| listener.queue);
-        for mail in queue.unwrap_or_default() {
-            self.receive_mail(process, mail);
-        }
+        self.take_back(process, queue.unwrap_or_default());
         self.release_channel(channel);
         true
     }
@@ -215,14 +285,10 @@ impl VmData {
         if !self.channels[channel].closed
             && let Some(mail) = listener.queue.pop_front()
         {
-            let main = self.main;
-            self.push_mail(main, mail, listener.messages);
-            self.buffer(channel, Slot::take(main));
+            self.keep_mail(channel, mail, listener.messages);
         }
         self.close_channel(channel);
-        for mail in listener.queue {
-            self.receive_mail(process, mail);
-        }
+        self.take_back(process, listener.queue);
         self.release_channel(channel);
     }
 
@@ -231,7 +297,6 @@ impl VmData {
         if self.processes[process].listeners.take().is_none() {
             return;
         }
-        // The list of channels begins with the youngest.
         let mut queues = Vec::new();
         let mut channel = self.processes[process].channels;
         while channel != NONE {
@@ -239,8 +304,8 @@ impl VmData {
             queues.extend(place.listener.take().map(|listener| listener.queue));
             channel = place.next;
         }
-        for queue in queues.into_iter().rev() {
-            queue.into_iter().for_each(|mail| self.processes[process].mail.push_back(mail));
-        }
+        let mail = &mut self.processes[process].mail;
+        queues.into_iter().flatten().for_each(|each| mail.push_back(each));
+        mail.sort_by_key(|mail| mail.arrived);
     }
 }

@@ -3,7 +3,11 @@
 //! Three queues instead of one that is scanned: lifecycle events; messages for each topic somebody
 //! listens to; all others, for the inbox. Each is in order of arrival, which is all that can be seen,
 //! because each feeds a channel of its own. Mail that arrives before `inbox`, `events` or `listen` was
-//! called waits in its queue.
+//! called waits in its queue. What a listener leaves behind goes back among the others, to where its
+//! arrival puts it.
+//!
+//! A program may close such a channel itself: the next mail for it is dropped, and with it ends that the
+//! channel is fed. The one after it finds what would be there had nobody asked.
 //!
 //! However many topics a process listens to, a look into a table finds the channel of one, and the
 //! channel has the queue.
@@ -36,6 +40,8 @@ pub enum Payload {
 }
 
 pub struct Mail {
+    /// Counted per VM.
+    pub arrived: u64,
     pub from: Pid,
     pub topic: Topic,
     pub payload: Payload,
@@ -187,7 +193,8 @@ impl VmData {
                 };
                 let charge = Charge::of(encoded.len());
                 let payload = Payload::Wire(encoded, charge);
-                self.receive_mail(process, Mail { from: package.from, topic, payload });
+                let mail = self.mail(package.from, topic, payload);
+                self.receive_mail(process, mail);
             }
             Body::Cancel { reason } => {
                 let notice = Notice::Cancel { from: package.from, reason, at: self.unix_now };
@@ -269,14 +276,25 @@ impl VmData {
         }
     }
 
+    /// A message that has just arrived.
+    pub fn mail(&mut self, from: Pid, topic: Topic, payload: Payload) -> Mail {
+        self.arrivals += 1;
+        Mail { arrived: self.arrivals, from, topic, payload }
+    }
+
     pub fn receive_mail(&mut self, process: u32, mail: Mail) {
         let Some(mail) = self.listened(process, mail) else { return };
         let inbox = self.processes[process].inbox;
-        if inbox != NONE
-            && let Some(receiver) = self.channels[inbox].receivers.pop_front()
-        {
-            self.hand_mail(receiver, inbox, mail, true);
-            return;
+        if inbox != NONE {
+            let place = &mut self.channels[inbox];
+            if place.closed {
+                self.end_subscription(process, Source::Inbox);
+                return;
+            }
+            if let Some(receiver) = place.receivers.pop_front() {
+                self.hand_mail(receiver, inbox, mail, true);
+                return;
+            }
         }
         self.processes[process].mail.push_back(mail);
     }
@@ -295,11 +313,16 @@ impl VmData {
 
     pub fn receive_notice(&mut self, process: u32, notice: Notice) {
         let events = self.processes[process].events;
-        if events != NONE
-            && let Some(receiver) = self.channels[events].receivers.pop_front()
-        {
-            self.received(receiver, events, true, |vm, l| vm.push_notice(l, notice));
-            return;
+        if events != NONE {
+            let place = &mut self.channels[events];
+            if place.closed {
+                self.end_subscription(process, Source::Events);
+                return;
+            }
+            if let Some(receiver) = place.receivers.pop_front() {
+                self.received(receiver, events, true, |vm, l| vm.push_notice(l, notice));
+                return;
+            }
         }
         let charge = Charge::of(notice.held());
         self.processes[process].notices.push_back((notice, charge));

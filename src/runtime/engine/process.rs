@@ -343,12 +343,16 @@ pub(super) fn run_chunk(
         vm.get().push_chunk(chunk, thread);
         thread.pcall(0, 1).map_err(|_| error::from_raised(thread, -1))
     });
-    vm.get().definition(chunk).reliability.note(called || ran.is_err());
-    if let Err(problem) = ran {
+    let ready = ran.and_then(|()| take_method(vm.get(), chunk, thread));
+    vm.get().definition(chunk).reliability.note(called || ready.is_err());
+    if ready.is_err() {
         thread.set_top(0);
-        return Err(problem);
     }
-    let data = vm.get();
+    ready
+}
+
+/// Leaves the method in the place of what the chunk has returned.
+fn take_method(data: &mut VmData, chunk: u32, thread: State) -> Result<()> {
     if thread.type_of(-1) == Type::Function {
         return Ok(());
     }
@@ -359,7 +363,6 @@ pub(super) fn run_chunk(
             return Ok(());
         }
     }
-    thread.set_top(0);
     let method = &data.definition(chunk).method;
     Err(Error::not_found(format!("method \"{method}\" not found in module")))
 }
@@ -550,10 +553,11 @@ pub fn end_deadlocked(data: &mut VmData) {
     while let Some(id) = data.suspects.pop() {
         if data.is_deadlocked(id) {
             let threads = data.processes[id].threads;
-            let error = Error::internal(format!(
+            let message = format!(
                 "deadlock: all coroutines blocked with no pending operations (threads={threads})"
-            ));
-            data.end(id, Outcome::Error(error.with_retryable(None)));
+            );
+            let error = Error::new(Kind::default(), message).with_retryable(None);
+            data.end(id, Outcome::Error(error));
         }
     }
 }

@@ -111,6 +111,8 @@ pub struct VmData {
     pub outgoing: Slab32<Outgoing>,
     /// Unix time in seconds, as of the last look at the clock.
     pub unix_now: f64,
+    /// Messages that have come so far.
+    pub arrivals: u64,
     pub topics: Topics,
     pub addresses: Addresses,
     /// Where messages to other VMs are written before they get a buffer of their length.
@@ -223,6 +225,7 @@ impl VmData {
             callees: Callees::default(),
             outgoing: Slab32::default(),
             unix_now: unix_now(),
+            arrivals: 0,
             topics: Topics::default(),
             addresses: Addresses::default(),
             scratch: Vec::new(),

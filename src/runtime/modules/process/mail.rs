@@ -7,7 +7,7 @@ use crate::infra::error::Error;
 use crate::infra::transcoder::wire::Wire;
 use crate::runtime::engine::channel::Source;
 use crate::runtime::engine::coroutine::Wait;
-use crate::runtime::engine::mail::{Mail, Payload};
+use crate::runtime::engine::mail::Payload;
 use crate::runtime::engine::raw::{State, Type};
 use crate::runtime::engine::slot::Slot;
 use crate::runtime::engine::topic::Topic;
@@ -41,7 +41,8 @@ pub(super) fn send(cx: &mut Cx) -> Ret {
         let payload = copied(cx, 3)?;
         let vm = cx.vm();
         let topic = vm.topics.of(l, 2);
-        vm.receive_mail(target, Mail { from, topic, payload });
+        let mail = vm.mail(from, topic, payload);
+        vm.receive_mail(target, mail);
         let is_crowded = vm.is_crowded(target) && target != vm.current;
         l.push_bool(true);
         return if is_crowded { cx.give_way(1) } else { cx.values(1) };
