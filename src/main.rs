@@ -19,5 +19,13 @@ fn main() -> ExitCode {
         wippy::core::reactor::terminal::restore_terminal();
         report(panic);
     }));
+    // Neither panics nor our signals come by here: Luau without memory, a stack without end.
+    let on_abort = || {
+        wippy::core::reactor::terminal::restore_at_once();
+        let _ = signal_hook::low_level::emulate_default_handler(signal_hook::consts::SIGABRT);
+    };
+    // SAFETY: it takes no lock that it would wait for, allocates nothing, and calls only what a
+    // handler may call.
+    let _ = unsafe { signal_hook::low_level::register(signal_hook::consts::SIGABRT, on_abort) };
     wippy::cli::main().into()
 }

@@ -227,6 +227,15 @@ fn huge_texts() {
         local text, err = require('json').encode(t) error(err)",
         Error("longer than"),
     );
+    // What the host puts together counts before Luau has it.
+    check_limited(
+        "local s, t = string.rep('x', 1e6), {} for n = 1, 1000 do t[n] = s end table.concat(t)",
+        Error("resulting string too large"),
+    );
+    check_limited(
+        "local s = string.rep('x', 9e6) errors.wrap(s, s)",
+        Error("the text of the error becomes too long"),
+    );
 }
 
 #[test]

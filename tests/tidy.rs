@@ -59,7 +59,7 @@ const OWNERS: &[(&str, &[&str])] = &[
     ("serde_json", &["src/app", "src/infra/transcoder"]),
     ("serde_yaml", &["src/app", "src/infra/transcoder"]),
     ("sha2", &["src/app/pipeline"]),
-    ("signal_hook", &["src/core/reactor"]),
+    ("signal_hook", &["src/core/reactor", "src/main.rs"]),
     ("signal_hook_mio", &["src/core/reactor"]),
     ("slab", &["src/runtime/engine"]),
     ("smallvec", &["src"]),
@@ -77,7 +77,7 @@ const UNSAFE_FILES: [&str; 8] = [
     "src/runtime/engine/coroutine.rs",     // how Luau calls its hooks
     "src/runtime/engine/vm.rs",            // a VM moves between workers; pointers of one slice
     "src/runtime/engine/channel.rs",       // what finalizers leave behind
-    "src/main.rs",                         // a call of the allocator's
+    "src/main.rs",                         // a call of the allocator's, a handler of SIGABRT
 ];
 
 /// Longer files, each with the reason that its head gives.
@@ -260,4 +260,12 @@ fn the_page_row_by_row_names_what_is_there() {
         paths += 1;
     }
     assert!(paths > 80, "{paths} paths: has the chapter changed its form?");
+}
+
+/// What the crate's page shows in full is to be read in full.
+#[test]
+fn the_example_of_embedding_is_short() {
+    let path = Path::new(env!("CARGO_MANIFEST_DIR")).join("examples/embed.rs");
+    let lines = fs::read_to_string(path).expect("an example").lines().count();
+    assert!(lines <= 40, "{lines} lines");
 }

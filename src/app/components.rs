@@ -388,12 +388,13 @@ component!(EngineComponent, "engine", ["functions", "security"], |this, context|
         dispatcher: need(context, &Dispatcher::KEY)?,
         logger: (*need(context, &LOGGER)?).clone(),
         tuning: Tuning::default(),
-        transcoder: need(context, &Transcoder::KEY)?,
+        transcoder: *need(context, &Transcoder::KEY)?,
         registry: Arc::downgrade(&need(context, &REGISTRY)?),
         blocking: this.blocking.clone(),
         changes: this.changes.clone(),
         spawner: OnceLock::new(),
         control: OnceLock::new(),
+        terminal: OnceLock::new(),
     });
     let pool = open_pool(&kernel);
     let registry = need(context, &REGISTRY)?;

@@ -251,12 +251,11 @@ fn definition(entry: &Entry) -> Result<Definition> {
     };
     let mut granted = Vec::new();
     for name in listed {
-        if name.is_empty() {
-            return Err(fields.error("modules", "has an empty name"));
-        }
         if name.contains(':') {
-            let problem = format!("has the id {name:?}: libraries are listed in imports");
-            return Err(fields.error("modules", problem));
+            return Err(fields.error("modules", format!("lists {name:?}: entries go to imports")));
+        }
+        if name.is_empty() {
+            return Err(fields.error("modules", "lists an empty name"));
         }
         if modules::ALWAYS_THERE.contains(&name) {
             continue;

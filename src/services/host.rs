@@ -103,6 +103,12 @@ fn decode(entry: &Entry) -> Result<Settings> {
         fields.opt_bool("hide_logs")?;
         return Ok(Settings::default());
     }
+    for field in ["memory_limit", "isolated"] {
+        // Other strange fields are ignored; these are there because somebody relies on them.
+        if fields.value(field).is_some() {
+            return Err(fields.error(field, "belongs into the field host"));
+        }
+    }
     let Some(host) = fields.opt_fields("host")? else { return Ok(Settings::default()) };
     let hint = |field: &str, what: &str| match host.opt_int(field)? {
         Some(n) if n < 0 => Err(Error::invalid(format!("{what} must be greater than 0"))),
@@ -117,7 +123,8 @@ fn decode(entry: &Entry) -> Result<Settings> {
         Some(Value::Str(text)) => Some(size::parse(text).and_then(|n| usize::try_from(n).ok())),
         Some(_) => Some(None),
     };
-    let limit = limit.map(|read| read.ok_or_else(|| Error::invalid("memory limit is not a size")));
+    let limit = limit
+        .map(|read| read.ok_or_else(|| Error::invalid("memory limit is not a size, such as 64M")));
     let isolated = host.opt_bool("isolated")?.unwrap_or(false);
     Ok(Settings { isolated, memory_limit: limit.transpose()?, queue_sizes })
 }
@@ -216,10 +223,14 @@ mod tests {
             ("workers", Value::Int(-1), "workers must be greater than 0"),
             ("queue_size", Value::Int(-1), "queue size must be greater than 0"),
             ("local_queue_size", Value::Int(-1), "local queue size must be greater than 0"),
-            ("memory_limit", Value::from("lots"), "memory limit is not a size"),
+            ("memory_limit", Value::from("lots"), "memory limit is not a size, such as 64M"),
         ] {
             let error = decode(&entry(&[(field, value)])).expect_err("refused");
             assert_eq!((error.kind(), error.message()), (&Kind::Invalid, message));
         }
+        let mut misplaced = entry(&[]);
+        misplaced.data = Value::from([("memory_limit", Value::from("64M"))]);
+        let error = decode(&misplaced).expect_err("refused");
+        assert_eq!(error.message(), "field memory_limit belongs into the field host");
     }
 }

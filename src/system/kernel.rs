@@ -25,7 +25,9 @@ use crate::system::host::{Host, Hosts, Seat};
 use crate::system::lifecycle::Lifecycle;
 use crate::system::outdated::Watches;
 use crate::system::security::Security;
-use crate::system::spawn::{OnEnd, SpawnReply, SpawnRequest, Spawner, TerminalPort};
+use crate::system::spawn::{
+    OnEnd, SpawnReply, SpawnRequest, Spawner, TerminalPort, TerminalSource,
+};
 use crate::system::supervisor::Supervisor;
 use crate::system::topology::Topology;
 use crate::system::tuning::Tuning;
@@ -51,7 +53,7 @@ pub struct Kernel {
     /// What coroutines wait for outside their VM.
     pub dispatcher: Arc<Dispatcher>,
     pub logger: Logger,
-    pub transcoder: Arc<Transcoder>,
+    pub transcoder: Transcoder,
     pub tuning: Tuning,
     /// Not held: its listeners hold the kernel.
     pub registry: Weak<Registry>,
@@ -64,6 +66,8 @@ pub struct Kernel {
     pub spawner: OnceLock<Weak<dyn Spawner>>,
     /// Set once, if programs have a whole system around them.
     pub control: OnceLock<Control>,
+    /// Set once, if there is a terminal for whoever is started on a terminal host.
+    pub terminal: OnceLock<TerminalSource>,
 }
 
 /// What programs may ask of the system as a whole.

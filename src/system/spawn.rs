@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use crate::core::pid::Pid;
+use crate::core::pid::{HostId, Pid};
 use crate::core::relay::Exit;
 use crate::infra::error::Error;
 use crate::infra::transcoder::Value;
@@ -46,6 +46,9 @@ pub trait TerminalPort: Send + Sync {
         Err(no_input())
     }
 }
+
+/// Gives a process that somebody starts on a terminal host its terminal, and who hears of its end.
+pub type TerminalSource = Box<dyn Fn(HostId) -> (Arc<dyn TerminalPort>, OnEnd) + Send + Sync>;
 
 /// Takes events of a terminal.
 pub type InputSink = Arc<dyn Fn(Value) + Send + Sync>;

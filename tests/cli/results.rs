@@ -135,3 +135,44 @@ fn a_process_on_a_terminal_cannot_be_terminated() {
     let ended = project.run("run -x app:cli").exits(7);
     assert_eq!(ended.stdout, "still here\n");
 }
+
+const MAIN: &str = "return { main = function(...) local io = require('io')";
+
+/// Whoever starts it: a service, or another process. Its end is that of the runtime.
+#[test]
+fn whoever_is_started_on_a_terminal_host_has_the_terminal() {
+    let entries = format!(
+        "{CLI}  - {{name: asks, kind: process.lua, source: file://asks.lua, modules: [io, tty]}}
+  - {{name: asker, kind: process.service, process: asks, host: app:terminal,
+     input: [Ada], lifecycle: {{auto_start: true}}}}
+"
+    );
+    let project = Project::with_entries(&entries);
+    project.write("src/cli.lua", &format!("{MAIN} end }}"));
+    let asks = "local name = ...
+        local _, no_terminal = require('tty').start()
+        io.print(name, io.readline(), no_terminal:message(), #io.args())
+        return name == 'Ada' and 6 or nil, name == 'Bob' and errors.new('Bob fails') or nil end }";
+    project.write("src/asks.lua", &format!("{MAIN} {asks}"));
+    let ended = project.run_with_input("run -s", b"the line\n").exits(6);
+    assert_eq!(ended.stdout, "Ada\tthe line\tstdin is not a terminal\t0\n");
+
+    project.edit("src/_index.yaml", "input: [Ada], lifecycle: {auto_start: true}", "lifecycle: {}");
+    let parent = "assert(process.spawn('app:asks', 'app:terminal', 'Bob'))
+        local event = process.events():receive()
+        io.print('the end begins', event.kind)
+        process.events():receive() end }";
+    project.write("src/cli.lua", &format!("{MAIN} {parent}"));
+    project.edit(
+        "src/_index.yaml",
+        "terminal.host, lifecycle: {",
+        "terminal.host, lifecycle: {stop_timeout: 50ms, ",
+    );
+    // The result of the program that was asked for comes last: it is ended at the deadline.
+    let ended = project.run_with_input("run -x app:cli here", b"another\n").exits(1);
+    let expect = "Bob\tanother\tstdin is not a terminal\t1\nthe end begins\tpid.cancel\n";
+    assert_eq!(
+        (ended.stdout.as_str(), ended.stderr.as_str()),
+        (expect, "Bob fails\ncontext canceled\n")
+    );
+}

@@ -177,6 +177,27 @@ fn the_exit_status_is_that_of_the_program() {
     project.run("run").exits(1);
 }
 
+/// It has no chance to say anything itself, wherever it is.
+#[test]
+fn a_busy_program_is_ended_at_its_deadline() {
+    let nowhere = "while true do end";
+    let held = "local t = setmetatable({}, {__index = function() while true do end end})
+        while true do pcall(function() return t.x end) end";
+    for busy in [nowhere, held] {
+        let project = Project::with_main(&format!("io.print('busy') {busy}"));
+        project.edit(
+            "src/_index.yaml",
+            "terminal.host, lifecycle: {",
+            "terminal.host, lifecycle: {stop_timeout: 50ms, ",
+        );
+        let mut running = start(&project, "run -x app:cli");
+        running.expect("busy");
+        running.signal(Signal::TERM);
+        let (code, lines) = running.end();
+        assert_eq!((code, lines), (Some(1), vec!["context canceled".to_owned()]), "{busy}");
+    }
+}
+
 #[test]
 fn a_program_may_end_the_runtime() {
     let entries =

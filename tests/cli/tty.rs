@@ -82,6 +82,14 @@ fn the_terminal_is_left_as_it_was() {
     terminal.signal(Signal::TERM);
     off(&mut terminal);
     assert_eq!(terminal.end().0, Some(1));
+
+    // The window is closed, an impatient user, a crash: it ends by the signal as usual.
+    for signal in [Signal::HUP, Signal::QUIT, Signal::USR1, Signal::ABORT] {
+        let mut terminal = start(&project);
+        terminal.signal(signal);
+        off(&mut terminal);
+        assert_eq!(terminal.end().0, None, "{signal:?}");
+    }
 }
 
 #[test]

@@ -6,6 +6,8 @@ use std::sync::Arc;
 use std::sync::mpsc::{self, RecvTimeoutError};
 use std::time::{Duration, Instant};
 
+use parking_lot::{Condvar, Mutex};
+
 use crate::app::boot::System;
 use crate::app::infrastructure::Options;
 use crate::app::project::LockFile;
@@ -29,9 +31,14 @@ use crate::infra::logger::{Level, Logger, Mode, Settings};
 use crate::infra::memory;
 use crate::infra::transcoder::Value;
 use crate::services::terminal::{self, TerminalSession, exit_code};
+use crate::system::finder::Finder;
+use crate::system::spawn::TerminalSource;
 
 /// How long a second signal waits for log lines on their way.
 const LAST_WORDS: Duration = Duration::from_millis(300);
+
+/// How long a program that was ended at its deadline may take to be gone, before it is said for it.
+const LAST_MOMENT: Duration = Duration::from_millis(200);
 
 /// How long a shutdown may take beyond its timeout: threads for work that blocks get their second
 /// each.
@@ -111,30 +118,34 @@ impl Job {
         };
         let system = System::boot(options).inspect_err(|error| self.log_failure(error))?;
         let shutdown = Arc::new(Shutdown::default());
-        let session = match self.start(&system, entries, &shutdown) {
-            Ok(session) => session,
+        let session = Arc::new(TerminalSession::stdio(self.program_args.clone()));
+        let ending = match self.start(&system, entries, &shutdown, &session) {
+            Ok(ending) => ending,
             Err(error) => {
                 self.log_failure(&error);
-                self.stop(system, None, || 1);
+                self.stop(system, session, None, || 1);
                 return Err(error);
             }
         };
         shutdown.wait();
         let code = shutdown.clone();
-        self.stop(system, session, move || code.code());
+        self.stop(system, session, ending, move || code.code());
         Ok(ExitCode::Process(shutdown.code().into()))
     }
 
-    /// Loads the registry, installs the signal handler and starts what was asked for.
+    /// Loads the registry, installs the signal handler and starts what was asked for: its ending, if
+    /// that has one of its own.
     fn start(
         &self,
         system: &System,
         entries: Vec<Entry>,
         shutdown: &Arc<Shutdown>,
-    ) -> Result<Option<Arc<TerminalSession>>> {
+        session: &Arc<TerminalSession>,
+    ) -> Result<Option<Arc<Ending>>> {
         install_signals(shutdown, &self.logger)?;
         let exit = shutdown.clone();
         system.on_exit(move |code| exit.request(code));
+        self.offer_terminal(system, shutdown, session);
         system.load(entries)?;
         self.logger.info("runtime ready", []);
         let spec = match &self.target {
@@ -155,48 +166,79 @@ impl Job {
                 let message = format!("{} is a function: it needs no host, {host}", spec.entry);
                 return Err(Error::invalid(message));
             }
-            let done = shutdown.clone();
-            let on_outcome = Box::new(move |outcome: Outcome| done.request(say(&outcome)));
+            let ending = Ending::of(shutdown);
+            let done = ending.clone();
+            let on_outcome = Box::new(move |outcome: Outcome| done.tell(&outcome));
             exec::call(system, &spec.entry, &self.program_args, on_outcome)?;
-            return Ok(None);
+            return Ok(Some(ending));
         }
         let host = exec::choose_host(system, spec.host.as_ref())?;
-        let session = Arc::new(TerminalSession::stdio(self.program_args.clone()));
-        let (done, ending) = (shutdown.clone(), Arc::downgrade(&session));
-        let mut hidden = hides_logs(system, &host).then(|| self.logger.hide());
+        let ending = Ending::of(shutdown);
+        let (done, terminal) = (ending.clone(), session.clone());
+        let mut hidden = hides_logs(&system.finder, &host).then(|| self.logger.hide());
         let on_end = Box::new(move |exit: &Exit| {
             drop(hidden.take());
             // Before anything is said: the terminal is the user's again.
-            if let Some(session) = ending.upgrade() {
-                session.end();
-            }
-            done.request(say(&exit.outcome));
+            terminal.end();
+            done.tell(&exit.outcome);
         });
         exec::start(system, &host, &spec.entry, &self.program_args, session.clone(), on_end)?;
-        Ok(Some(session))
+        Ok(Some(ending))
+    }
+
+    /// Processes that services or others start on a terminal host share the terminal with the program
+    /// that was asked for. The end of each ends the runtime; its result counts unless somebody was
+    /// first.
+    fn offer_terminal(
+        &self,
+        system: &System,
+        shutdown: &Arc<Shutdown>,
+        session: &Arc<TerminalSession>,
+    ) {
+        let (finder, logger) = (system.finder.clone(), self.logger.clone());
+        let (shutdown, session) = (shutdown.clone(), session.clone());
+        let source: TerminalSource = Box::new(move |host| {
+            let mut hidden =
+                hides_logs(&finder, &EntryId::parse(host.as_str())).then(|| logger.hide());
+            let (shutdown, terminal) = (shutdown.clone(), session.clone());
+            let on_end = Box::new(move |exit: &Exit| {
+                drop(hidden.take());
+                terminal.end();
+                if !shutdown.has_begun() {
+                    shutdown.request(say(&exit.outcome));
+                }
+            });
+            (session.clone(), on_end)
+        });
+        // Set once, here.
+        let _ = system.kernel.terminal.set(source);
     }
 
     /// `code` is asked for the exit status if the stop takes too long.
     fn stop(
         &self,
-        system: System,
-        session: Option<Arc<TerminalSession>>,
+        mut system: System,
+        session: Arc<TerminalSession>,
+        ending: Option<Arc<Ending>>,
         code: impl Fn() -> i32 + Send + 'static,
     ) {
+        let began = Instant::now();
         self.logger.info("shutting down", []);
-        if let Some(session) = &session {
-            session.close();
-        }
+        session.close();
         let timeout = settings::shutdown_timeout(&self.configuration.config);
         let _in_time = leave_after(timeout.saturating_add(GRACE), &self.logger, code);
         let mut said = false;
-        system.shut_down(timeout, &mut |waiting| {
+        system.stop_services(timeout, &mut |waiting| {
             if !said && std::io::stderr().is_terminal() && !waiting.is_empty() {
                 said = true;
                 output::note(&waiting_text(waiting));
             }
         });
-        drop(session);
+        if let Some(ending) = &ending {
+            ending.require(LAST_MOMENT);
+        }
+        system.finish(timeout.saturating_sub(began.elapsed()));
+        session.end();
         restore_terminal();
         self.logger.info("stopped", []);
     }
@@ -235,6 +277,52 @@ impl Job {
     }
 }
 
+/// How the program ends that was asked for. Its exit code is that of its result, told once.
+struct Ending {
+    shutdown: Arc<Shutdown>,
+    stage: Mutex<Stage>,
+    told: Condvar,
+}
+
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Stage {
+    Runs,
+    /// Somebody is just telling.
+    Ends,
+    Told,
+}
+
+impl Ending {
+    fn of(shutdown: &Arc<Shutdown>) -> Arc<Ending> {
+        let (stage, told) = (Mutex::new(Stage::Runs), Condvar::new());
+        Arc::new(Ending { shutdown: shutdown.clone(), stage, told })
+    }
+
+    /// The program has ended so. Only the first one is heard.
+    fn tell(&self, outcome: &Outcome) {
+        let mut stage = self.stage.lock();
+        if *stage != Stage::Runs {
+            return;
+        }
+        *stage = Stage::Ends;
+        drop(stage);
+        self.shutdown.request(say(outcome));
+        *self.stage.lock() = Stage::Told;
+        self.told.notify_all();
+    }
+
+    /// Its host has stopped, so it has been ended: if it does not say so within `patience`, since it
+    /// is where it cannot be interrupted, that is said for it.
+    fn require(&self, patience: Duration) {
+        let deadline = Instant::now() + patience;
+        let mut stage = self.stage.lock();
+        while *stage != Stage::Told && !self.told.wait_until(&mut stage, deadline).timed_out() {}
+        drop(stage);
+        let error = Error::new(Kind::Canceled, "context canceled").with_retryable(None);
+        self.tell(&Outcome::Error(error));
+    }
+}
+
 /// Tells how a program ended, if that is a failure: its exit code.
 fn say(outcome: &Outcome) -> i32 {
     let (code, message) = exit_code(outcome);
@@ -245,8 +333,8 @@ fn say(outcome: &Outcome) -> i32 {
 }
 
 /// Does the terminal host want the log to itself while its process runs?
-fn hides_logs(system: &System, host: &EntryId) -> bool {
-    let entry = system.finder.get(host);
+fn hides_logs(finder: &Finder, host: &EntryId) -> bool {
+    let entry = finder.get(host);
     entry.and_then(|entry| entry.data.get("hide_logs").and_then(Value::as_bool)).unwrap_or(false)
 }
 
@@ -277,12 +365,19 @@ fn leave(logger: &Logger, code: i32) -> ! {
     std::process::exit(code)
 }
 
-/// First signal: graceful. Second: at once, with the terminal restored and the log written.
+/// First signal: graceful. Second, and any that is fatal: at once, with the terminal restored and the
+/// log written.
 fn install_signals(shutdown: &Arc<Shutdown>, logger: &Logger) -> Result<()> {
     let (shutdown, logger) = (shutdown.clone(), logger.clone());
     signal::install(move |signal| {
-        if signal == Signal::Resize {
-            return terminal::resized();
+        match signal {
+            Signal::Resize => return terminal::resized(),
+            Signal::Fatal(signal) => {
+                restore_terminal();
+                logger.flush_for(LAST_WORDS);
+                return signal.end();
+            }
+            Signal::Interrupt | Signal::Terminate => {}
         }
         if let OnSignal::LeaveNow(code) = shutdown.signal() {
             leave(&logger, code);

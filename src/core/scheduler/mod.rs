@@ -14,11 +14,13 @@
 //!   longer than a tick.
 //! - *Slices*: a VM runs until it has nothing ready or its slice ends, then goes to the back of the
 //!   queue. A process that overstays inside a slice is interrupted by the ticker.
-//! - *Timers*: each VM keeps its own. A worker's heap holds the next deadline of VMs that ran on it.
+//! - *Timers*: each VM keeps its own. A worker has an alarm ([`alarms`]) for the next deadline of each VM
+//!   that ran on it; the ticker rings those of a worker that cannot.
 //! - *Shutdown*: [`Scheduler::stop`] sets a flag and wakes all; workers leave after the slice they are
 //!   in. What is queued then is dropped with its VMs: whoever stops the scheduler has stopped the
 //!   processes before.
 
+mod alarms;
 pub mod idle;
 pub mod placement;
 mod quantum;
@@ -34,12 +36,13 @@ use std::time::Duration;
 use crossbeam_deque::{Injector, Steal, Stealer};
 use mio::Waker;
 
+use crate::core::scheduler::alarms::Alarms;
 use crate::core::scheduler::idle::Idle;
 use crate::core::scheduler::quantum::Ticker;
 use crate::core::scheduler::state::Next;
 use crate::core::scheduler::stats::WorkerStats;
 use crate::core::vm::VmCell;
-use crate::infra::clock::Clock;
+use crate::infra::clock::{Clock, Nanos};
 use crate::infra::error::{Error, Result};
 
 /// Measured trade-offs; the table is in ARCHITECTURE.md.
@@ -91,6 +94,7 @@ struct Remote {
     waker: Waker,
     /// Asked to give back memory it has freed.
     release: AtomicBool,
+    alarms: Alarms,
     stats: WorkerStats,
 }
 
@@ -155,6 +159,15 @@ impl Shared {
         let _ = self.remotes[worker].waker.wake();
     }
 
+    /// Queues the VMs for which an alarm of `worker` is due.
+    fn ring(&self, worker: usize, now: Nanos) {
+        while let Some(vm) = self.remotes[worker].alarms.take_due(now) {
+            if let Next::Enqueue = vm.state.notify() {
+                self.enqueue(vm);
+            }
+        }
+    }
+
     fn has_work(&self) -> bool {
         !self.injector.is_empty() || self.stealers.iter().any(|stealer| !stealer.is_empty())
     }
@@ -184,7 +197,8 @@ impl Scheduler {
             let (park, waker) = crate::core::reactor::poll::Park::new().map_err(io)?;
             parks.push(park);
             let release = AtomicBool::new(false);
-            remotes.push(Remote { waker, release, stats: WorkerStats::default() });
+            let (alarms, stats) = (Alarms::new(), WorkerStats::default());
+            remotes.push(Remote { waker, release, alarms, stats });
         }
         let shared = Arc::new(Shared {
             injector: Injector::new(),

@@ -4,6 +4,7 @@
 //! resume counter has not moved between two looks is still in the same resume: its VM is interrupted,
 //! and the process goes behind the others of its VM at the next point where Luau can be left. So a
 //! process has one to two ticks before others get their turn, and the hot path pays one counter.
+//! Until then the worker looks after nothing, so its alarms are rung from here.
 //!
 //! It also compares the memory of the program with its target, now and then.
 //!
@@ -92,12 +93,13 @@ fn any_running(shared: &Shared) -> bool {
 /// One look at all workers. `false`: nobody runs anything.
 fn look(shared: &Shared, seen: &mut [u64]) -> bool {
     let mut busy = false;
-    for (remote, seen) in shared.remotes.iter().zip(seen) {
+    for (worker, (remote, seen)) in shared.remotes.iter().zip(seen).enumerate() {
         let Some(vm) = remote.stats.running.lock().clone() else { continue };
         busy = true;
         let resumes = remote.stats.resumes.load(Ordering::Relaxed);
         if resumes == *seen {
             vm.interrupt();
+            shared.ring(worker, shared.clock.now());
         }
         *seen = resumes;
     }

@@ -95,6 +95,37 @@ fn work_queued_behind_a_long_slice_is_taken_over() {
 }
 
 #[test]
+fn a_timer_wakes_its_vm_while_its_worker_is_held() {
+    let scheduler = scheduler(2);
+    let (sender, done) = mpsc::channel();
+    let release = Arc::new(AtomicBool::new(false));
+    let handle = scheduler.handle().clone();
+    let holder = toy({
+        let release = release.clone();
+        move |_| {
+            while !release.load(Ordering::SeqCst) {
+                std::hint::spin_loop();
+            }
+            DONE
+        }
+    });
+    let mut is_set = false;
+    let vm = toy(move |slice| {
+        if std::mem::replace(&mut is_set, true) {
+            let _ = sender.send(());
+            return DONE;
+        }
+        // The next in the queue of the worker where the alarm is.
+        handle.notify(&holder);
+        SliceEnd { more: false, next_timer: Some(slice.now + 20_000_000) }
+    });
+    scheduler.handle().notify(&vm);
+    let woken = done.recv_timeout(LONG);
+    release.store(true, Ordering::SeqCst);
+    woken.expect("another worker woke it");
+}
+
+#[test]
 fn a_timer_wakes_its_vm_and_not_before() {
     let scheduler = scheduler(1);
     let (sender, done) = mpsc::channel();

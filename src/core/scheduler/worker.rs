@@ -1,8 +1,6 @@
-//! The loop of a worker: find a VM, run a slice, see to timers, sleep.
+//! The loop of a worker: ring alarms, find a VM, run a slice, sleep.
 
 use std::cell::RefCell;
-use std::cmp::Reverse;
-use std::collections::BinaryHeap;
 use std::panic::AssertUnwindSafe;
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
@@ -14,7 +12,7 @@ use crossbeam_deque::{Steal, Worker as Deque};
 use crate::core::reactor::poll::Park;
 use crate::core::scheduler::state::Next;
 use crate::core::scheduler::stats::bump;
-use crate::core::scheduler::{Shared, VmRef};
+use crate::core::scheduler::{Remote, Shared, VmRef};
 use crate::core::vm::{Slice, SliceEnd};
 use crate::infra::clock::Nanos;
 use crate::infra::memory;
@@ -61,60 +59,36 @@ pub(crate) fn main(
     let mut worker = Worker {
         index,
         park,
-        timers: BinaryHeap::new(),
         turns: 0,
         seed: 0x9e37_79b9 ^ (index as u32 + 1).wrapping_mul(0x85eb_ca6b),
         shared,
     };
     worker.run();
-    // Queued VMs go with the queue, on this thread.
+    // Queued VMs go with the queue, those with alarms after them, on this thread.
     let local = LOCAL.take();
     drop(local);
+    worker.remote().alarms.clear();
 }
 
 struct Worker {
     shared: Arc<Shared>,
     index: usize,
     park: Park,
-    /// Wake-ups of VMs that ran here, soonest first.
-    timers: BinaryHeap<Reverse<Armed>>,
     turns: u32,
     /// State of a small random generator, for the choice of a victim.
     seed: u32,
 }
 
-/// When to wake a VM.
-struct Armed {
-    at: Nanos,
-    vm: VmRef,
-}
-
-impl PartialEq for Armed {
-    fn eq(&self, other: &Armed) -> bool {
-        self.at == other.at
-    }
-}
-
-impl Eq for Armed {}
-
-impl PartialOrd for Armed {
-    fn partial_cmp(&self, other: &Armed) -> Option<std::cmp::Ordering> {
-        Some(self.cmp(other))
-    }
-}
-
-impl Ord for Armed {
-    fn cmp(&self, other: &Armed) -> std::cmp::Ordering {
-        self.at.cmp(&other.at)
-    }
-}
-
 impl Worker {
+    fn remote(&self) -> &Remote {
+        &self.shared.remotes[self.index]
+    }
+
     fn run(&mut self) {
         let mut searching = false;
         while !self.shared.stopping() {
             let now = self.shared.clock.now();
-            self.fire_timers(now);
+            self.shared.ring(self.index, now);
             self.release_memory();
             if let Some(vm) = self.next(searching) {
                 if searching {
@@ -138,7 +112,7 @@ impl Worker {
     }
 
     fn release_memory(&self) {
-        let asked = &self.shared.remotes[self.index].release;
+        let asked = &self.remote().release;
         if asked.load(Ordering::Relaxed) && asked.swap(false, Ordering::AcqRel) {
             memory::release();
         }
@@ -228,33 +202,12 @@ impl Worker {
         drop(body);
         stats.running.lock().take();
         if let Some(at) = end.next_timer {
-            self.arm(&vm, at);
+            self.remote().alarms.set(&vm, at);
         }
         match vm.state.finish(end.more) {
             // To the back of the own queue; helpers are called by the ticker or by `enqueue`.
             Next::Enqueue => self.shared.enqueue(vm),
             Next::Nothing => {}
-        }
-    }
-
-    /// Remembers to wake `vm` at `at`, unless some worker does so already, or sooner.
-    fn arm(&mut self, vm: &VmRef, at: Nanos) {
-        if vm.armed.fetch_min(at, Ordering::AcqRel) > at {
-            self.timers.push(Reverse(Armed { at, vm: vm.clone() }));
-        }
-    }
-
-    fn fire_timers(&mut self, now: Nanos) {
-        while let Some(Reverse(first)) = self.timers.peek() {
-            if first.at > now {
-                return;
-            }
-            let Some(Reverse(Armed { at, vm })) = self.timers.pop() else { return };
-            // Only the entry that counts clears the mark; an older, later one is just a look.
-            let _ = vm.armed.compare_exchange(at, u64::MAX, Ordering::AcqRel, Ordering::Relaxed);
-            if let Next::Enqueue = vm.state.notify() {
-                self.shared.enqueue(vm);
-            }
         }
     }
 
@@ -267,9 +220,9 @@ impl Worker {
             idle.awake_to_search(self.index);
             return true;
         }
-        let timeout = self.timers.peek().map(|Reverse(first)| {
+        let timeout = self.remote().alarms.next().map(|at| {
             // A millisecond is the resolution of the sleep: round up, never wake too early.
-            let left = first.at.saturating_sub(self.shared.clock.now());
+            let left = at.saturating_sub(self.shared.clock.now());
             Duration::from_nanos(left)
         });
         bump(&self.shared.remotes[self.index].stats.parks);

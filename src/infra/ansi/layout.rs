@@ -8,12 +8,17 @@ type Laid = Result<String, TooLarge>;
 
 /// How much of `room` comes before what is placed at `position`.
 fn before(room: usize, position: f64) -> usize {
-    let position = if position.is_nan() { 0.0 } else { position.clamp(0.0, 1.0) };
-    match position {
-        1.0 => room,
-        // The middle of an odd room is on the left.
-        _ => (room as f64 * position).floor() as usize,
-    }
+    // The middle of an odd room is on the left.
+    (room as f64 * within(position)).floor() as usize
+}
+
+/// The same between blocks that are joined: there the middle of an odd room is on the right.
+fn before_joined(room: usize, position: f64) -> usize {
+    (room as f64 * within(position)).round() as usize
+}
+
+fn within(position: f64) -> f64 {
+    if position.is_nan() { 0.0 } else { position.clamp(0.0, 1.0) }
 }
 
 fn spaces(n: usize) -> String {
@@ -28,6 +33,9 @@ fn check(lines: usize, cells: usize, text: usize) -> Result<(), TooLarge> {
 
 /// Blocks side by side; shorter ones are moved to `position`.
 pub fn join_horizontal(position: f64, blocks: &[String]) -> Laid {
+    if let [alone] = blocks {
+        return Ok(alone.clone());
+    }
     let tallest = blocks.iter().map(|block| height(block)).max().unwrap_or(0);
     let widths: Vec<usize> = blocks.iter().map(|block| width(block)).collect();
     let text = blocks.iter().map(String::len).sum();
@@ -35,7 +43,7 @@ pub fn join_horizontal(position: f64, blocks: &[String]) -> Laid {
     let mut lines = vec![String::new(); tallest];
     for (block, width) in blocks.iter().zip(widths) {
         let missing = tallest - height(block);
-        let above = before(missing, position);
+        let above = before_joined(missing, position);
         let own = block.split('\n');
         let padded = std::iter::repeat_n("", above)
             .chain(own)
@@ -50,11 +58,18 @@ pub fn join_horizontal(position: f64, blocks: &[String]) -> Laid {
 
 /// Blocks one below the other; narrower ones are moved to `position`.
 pub fn join_vertical(position: f64, blocks: &[String]) -> Laid {
+    if let [alone] = blocks {
+        return Ok(alone.clone());
+    }
     let widest = blocks.iter().map(|block| width(block)).max().unwrap_or(0);
     let lines: usize = blocks.iter().map(|block| height(block)).sum();
     check(lines, widest, blocks.iter().map(String::len).sum())?;
     let all = blocks.iter().flat_map(|block| block.split('\n'));
-    let all = all.map(|line| aligned(line, widest, position));
+    let all = all.map(|line| {
+        let missing = widest - line_width(line);
+        let left = before_joined(missing, position);
+        format!("{}{line}{}", spaces(left), spaces(missing - left))
+    });
     Ok(all.collect::<Vec<_>>().join("\n"))
 }
 
@@ -71,14 +86,7 @@ pub fn place_horizontal(cells: usize, position: f64, text: &str) -> Laid {
     if cells <= own {
         return Ok(text.to_owned());
     }
-    check(height(text), cells, text.len())?;
-    // As a block: its lines keep their places to each other.
-    let left = spaces(before(cells - own, position));
-    let lines = text.split('\n').map(|line| {
-        let right = cells - left.len() - line_width(line);
-        format!("{left}{line}{}", spaces(right))
-    });
-    Ok(lines.collect::<Vec<_>>().join("\n"))
+    filled(text, cells, position)
 }
 
 /// The text in a box of `lines`, if it is lower.
@@ -125,12 +133,15 @@ mod tests {
         check_text(join_horizontal(0.0, &blocks), "a日\nb  \nc  ");
         check_text(join_horizontal(0.5, &blocks), "a  \nb日\nc  ");
         check_text(join_horizontal(1.0, &blocks), "a  \nb  \nc日");
+        check_text(join_horizontal(0.5, &["a\nb".to_owned(), "c".to_owned()]), "a \nbc");
         check_text(join_horizontal(0.0, &[]), "");
+        check_text(join_horizontal(0.5, &["a\nbc".to_owned()]), "a\nbc");
         let blocks = ["abc".to_owned(), "d\nee".to_owned()];
         check_text(join_vertical(0.0, &blocks), "abc\nd  \nee ");
-        check_text(join_vertical(0.5, &blocks), "abc\n d \nee ");
+        check_text(join_vertical(0.5, &blocks), "abc\n d \n ee");
         check_text(join_vertical(1.0, &blocks), "abc\n  d\n ee");
         check_text(place_horizontal(4, 0.5, "ab\nc"), " ab \n c  ");
+        check_text(place_horizontal(4, 1.0, "ab\nc"), "  ab\n   c");
         check_text(place_horizontal(1, 0.5, "ab"), "ab");
         check_text(place_vertical(3, 0.5, "ab"), "  \nab\n  ");
         check_text(place(3, 2, 1.0, 1.0, "x"), "   \n  x");

@@ -92,13 +92,13 @@ const FRAMES: &[(&str, Frame)] = &[
 ];
 
 /// How a text looks. A value: changed copies are made with struct updates.
-#[derive(Clone, Debug, Default)]
+#[derive(Clone, Debug, Default, PartialEq)]
 pub struct Style {
     pub foreground: Option<Color>,
     pub background: Option<Color>,
     /// A bit for each [`Attribute`], by its number.
     pub attributes: u16,
-    /// One line, without sizes, padding, margin and border.
+    /// One line, without padding, margin and border.
     pub inline: bool,
     /// Zero: as the text is.
     pub width: usize,
@@ -129,14 +129,18 @@ impl Style {
     /// `text` as it looks in this style.
     pub fn render(&self, text: &str) -> Result<String, TooLarge> {
         let mut text = text.replace("\r\n", "\n").replace('\t', "    ");
-        if self.inline {
-            text = text.replace('\n', "");
-            return self.cut(self.colored(&text)?);
+        if *self == Style::default() {
+            return Ok(text);
         }
         let clamp = |sides: Sides<usize>| sides.map(|cells| cells.min(SIZE_MAX));
-        let (padding, margin) = (clamp(self.padding), clamp(self.margin));
+        let (padding, margin) = match self.inline {
+            true => ([0; 4], [0; 4]),
+            false => (clamp(self.padding), clamp(self.margin)),
+        };
         let width = self.width.min(SIZE_MAX);
-        if width > 0 {
+        if self.inline {
+            text = text.replace('\n', "");
+        } else if width > 0 {
             let inner = width.saturating_sub(padding[LEFT] + padding[RIGHT]);
             text = wrap(&text, inner.max(1));
         }
@@ -145,7 +149,9 @@ impl Style {
         text = place_vertical(self.height.min(SIZE_MAX), self.align_vertical, &text)?;
         // The spaces around a text have its background.
         text = self.colored(&text)?;
-        text = self.framed(&text)?;
+        if !self.inline {
+            text = self.framed(&text)?;
+        }
         text = surrounded(&text, margin)?;
         self.cut(text)
     }
@@ -284,6 +290,7 @@ mod tests {
 
     #[test]
     fn sizes() {
+        check("abc\nd", "abc\nd", |_| ());
         check("ab", "ab  ", |style| style.width = 4);
         check("ab cd", " ab \n cd ", |style| {
             style.width = 4;
@@ -303,9 +310,10 @@ mod tests {
             style.max_width = 2;
             style.max_height = 2;
         });
-        check("a\nb\tc", "ab    c", |style| {
+        check("a\nb\tc", "ab    c  ", |style| {
             style.inline = true;
-            style.width = 20;
+            style.width = 9;
+            style.padding = [1; 4];
         });
     }
 

@@ -1,4 +1,5 @@
-//! Lines of a bounded width: broken between words where that is possible, within them where not.
+//! Lines of a bounded width: broken between words or behind a hyphen where that is possible, within them
+//! where not.
 
 use crate::infra::ansi::width::{Part, parts};
 
@@ -49,6 +50,9 @@ impl Wrapper<'_> {
                     }
                     self.word.push_str(text);
                     self.word_width += width;
+                    if text == "-" {
+                        self.end_word();
+                    }
                 }
             }
         }
@@ -95,6 +99,9 @@ mod tests {
             ("日本語", 4, "日本\n語"),
             ("\u{1b}[1mab cd\u{1b}[0m", 2, "\u{1b}[1mab\ncd\u{1b}[0m"),
             ("日", 1, "日"),
+            ("one-two-three four", 7, "one-\ntwo-\nthree\nfour"),
+            ("one-two-three four", 10, "one-two-\nthree four"),
+            ("- item", 4, "-\nitem"),
         ] {
             assert_eq!(wrap(text, cells), expect, "{text:?} to {cells}");
         }

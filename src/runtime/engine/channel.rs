@@ -20,12 +20,13 @@ use crate::core::reactor::timers::TimerId;
 use crate::infra::clock::Nanos;
 use crate::runtime::engine::coroutine::Wait;
 use crate::runtime::engine::future::Future;
-use crate::runtime::engine::mail::Listener;
+use crate::runtime::engine::listeners::Listener;
 use crate::runtime::engine::queue::{Queue, Waiters};
 use crate::runtime::engine::raw::{State, Tagged};
+use crate::runtime::engine::slab::NONE;
 use crate::runtime::engine::slot::Slot;
 use crate::runtime::engine::tags;
-use crate::runtime::engine::vm::{NONE, VmData};
+use crate::runtime::engine::vm::VmData;
 
 /// Where a channel's values come from.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

@@ -4,7 +4,7 @@ use std::ffi::c_int;
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
 
-use crate::core::pid::Pid;
+use crate::core::pid::{HostId, Pid};
 use crate::core::process::Control;
 use crate::core::relay::{Body, Exit, Outcome, Package, Ticket};
 use crate::infra::error::{Error, Kind, Result};
@@ -13,17 +13,20 @@ use crate::runtime::engine::calls::Served;
 use crate::runtime::engine::coroutine::{self, Ran};
 use crate::runtime::engine::instances::Instance;
 use crate::runtime::engine::limits::memory_limit_exceeded;
-use crate::runtime::engine::mail::{Listeners, Mail, Notice};
+use crate::runtime::engine::listeners::Listeners;
+use crate::runtime::engine::mail::{Mail, Notice};
 use crate::runtime::engine::news::{Subscription, TerminalInput};
 use crate::runtime::engine::queue::Queue;
 use crate::runtime::engine::raw::{Charge, State, Type, VmPointer};
+use crate::runtime::engine::slab::NONE;
 use crate::runtime::engine::upgrade::{self, Upgrade};
-use crate::runtime::engine::vm::{NONE, VmData};
+use crate::runtime::engine::vm::VmData;
 use crate::runtime::engine::{Raise, error, wire};
 use crate::runtime::pool::Spread;
 use crate::system::frame::Frame;
 use crate::system::groups::Membership;
 use crate::system::host::HostKind;
+use crate::system::kernel::Kernel;
 use crate::system::lifecycle::Started;
 use crate::system::outdated::Watch;
 use crate::system::spawn::{Named, OnEnd, TerminalPort};
@@ -144,6 +147,24 @@ impl Process {
         served.is_some_and(Served::is_function)
     }
 
+    /// Whoever is started on a terminal host has the terminal, if there is one.
+    fn attach_terminal(&mut self, kernel: &Kernel, host: HostId) {
+        let Some(source) = kernel.terminal.get() else { return };
+        let extra = self.extra.get_or_insert_default();
+        if extra.terminal.is_some() {
+            return;
+        }
+        let (terminal, leave_terminal) = source(host);
+        extra.terminal = Some(terminal);
+        let others = extra.on_end.take();
+        extra.on_end = Some(Box::new(move |exit| {
+            leave_terminal(exit);
+            if let Some(others) = others {
+                others(exit);
+            }
+        }));
+    }
+
     /// What it was given, if anything.
     #[inline]
     pub fn frame(&self) -> Option<&Arc<Frame>> {
@@ -233,8 +254,11 @@ fn try_start(
     process.chunk = spec.chunk;
     process.host = spec.host;
     process.started_at = data.unix_now;
-    process.protected = host.kind == HostKind::Terminal;
     process.extra = spec.extra.take();
+    if host.kind == HostKind::Terminal {
+        process.protected = true;
+        process.attach_terminal(&data.kernel, host.id);
+    }
     let is_function = process.is_function();
     let (thread, anchor) = data.take_thread();
     let warm = if is_function { data.take_instance(spec.chunk) } else { None };
@@ -375,7 +399,12 @@ pub(super) fn run_body(
 
 /// Runs the libraries of a chunk: what each returns becomes a global of the process.
 pub(super) fn run_libraries(vm: VmPointer<VmData>, chunk: u32, thread: State) -> Result<()> {
-    let definition = vm.get().definition(chunk).clone();
+    let definition = vm.get().definition(chunk);
+    if definition.renamed.is_empty() && definition.libraries.is_empty() {
+        // Most have none. All VMs share the definition: they would pass its count around.
+        return Ok(());
+    }
+    let definition = definition.clone();
     for (alias, module) in &definition.renamed {
         vm.get().push_module(thread, module);
         thread.set_field(State::GLOBALS, alias);
@@ -447,7 +476,9 @@ pub struct Step {
 pub fn step(vm: VmPointer<VmData>, id: u32) -> Step {
     let mut switches = 0;
     let done = |switches| Step { switches, overstayed: false };
-    let turns = &mut vm.get().processes[id].turns;
+    let data = vm.get();
+    data.born = 0;
+    let turns = &mut data.processes[id].turns;
     *turns = turns.saturating_add(1);
     loop {
         let data = vm.get();
@@ -480,6 +511,10 @@ pub fn step(vm: VmPointer<VmData>, id: u32) -> Step {
                 // before this one blocks.
                 data.requeue_first(next);
                 return Step { switches, overstayed: true };
+            }
+            Ran::GaveWay => {
+                data.requeue_first(next);
+                return done(switches);
             }
             Ran::Finished if data.processes[id].main == next => {
                 let thread = data.coroutines[next].thread;

@@ -5,6 +5,7 @@ use crate::infra::transcoder::{Map, Value};
 use crate::runtime::engine::error::{self, ErrorObject};
 use crate::runtime::engine::raw::{State, Type};
 use crate::runtime::engine::{Cx, Raise, Ret, host, push_functions, register_type, value};
+use crate::runtime::modules::base::text_max;
 
 const KINDS: &[(&str, Kind)] = &[
     ("NOT_FOUND", Kind::NotFound),
@@ -98,7 +99,7 @@ fn from_table(cx: &Cx) -> Result<Error, Raise> {
 
 /// `errors.wrap(parent, context)`: the new error shows its parent's context, not yet its own.
 fn wrap(cx: &mut Cx) -> Ret {
-    let l = cx.l;
+    let (l, max) = (cx.l, text_max(cx));
     let parent = l.with::<ErrorObject, _>(1, |parent| {
         let message = match &parent.context {
             Some(context) => format!("{context}: {}", parent.message()),
@@ -120,6 +121,10 @@ fn wrap(cx: &mut Cx) -> Ret {
         Type::String => cx.string(2)?,
         _ => error::message(l, 2).ok_or_else(|| cx.wrong_type(2, "error or string"))?,
     };
+    // An error may be the context of another: a few wraps are enough for a text that nobody can hold.
+    if error.message().len() + context.len() > max {
+        return Err("the text of the error becomes too long".into());
+    }
     error::push_wrapped(l, error, Some(context));
     cx.values(1)
 }

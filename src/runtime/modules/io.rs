@@ -14,7 +14,7 @@ use crate::runtime::engine::coroutine::{Finish, Wait};
 use crate::runtime::engine::raw::{State, Type};
 use crate::runtime::engine::vm::VmData;
 use crate::runtime::engine::{Cx, Raise, Ret, host, push_functions};
-use crate::runtime::modules::base::STRING_MAX;
+use crate::runtime::modules::base::text_max;
 use crate::runtime::modules::process::push_failure;
 use crate::system::spawn::{IoDone, ReadCommand, Stream, TerminalPort};
 
@@ -87,6 +87,7 @@ fn write(cx: &mut Cx) -> Ret {
 
 /// The texts of all arguments; `__tostring` of theirs is run.
 fn joined(cx: &mut Cx, between: &[u8], end: &[u8]) -> Result<Vec<u8>, Raise> {
+    let max = text_max(cx);
     let mut bytes = Vec::new();
     for n in 1..=cx.l.top() {
         if n > 1 {
@@ -94,7 +95,7 @@ fn joined(cx: &mut Cx, between: &[u8], end: &[u8]) -> Result<Vec<u8>, Raise> {
         }
         cx.push_text_of(n)?;
         // One text may stand there a million times.
-        if bytes.len() + cx.l.raw_len(-1) > STRING_MAX {
+        if bytes.len() + cx.l.raw_len(-1) > max {
             return Err("the text becomes too long".into());
         }
         bytes.extend_from_slice(cx.l.bytes(-1).unwrap_or_default());

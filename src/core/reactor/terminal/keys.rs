@@ -297,6 +297,10 @@ fn modifiers(number: u32) -> Modifiers {
 fn mouse(position: &[u8], letter: u8) -> Option<Mouse> {
     let numbers = numbers(position);
     let [[code, _], [x, _], [y, _]] = numbers[..] else { return None };
+    if code & 128 != 0 {
+        // Forth, back and the like: buttons that have no name.
+        return None;
+    }
     let wheel = code & 64 != 0;
     let button = match (wheel, code & 3) {
         (true, 0) => "wheel_up",
@@ -441,6 +445,7 @@ mod tests {
         check(&[b"\x1b[20", b"0~a\x1b[2", b"01~"], &["paste a"]);
         check(&[b"\x1b[<0;1;1M\x1b[<0;3;2m"], &["press left 0,0", "release left 2,1"]);
         check(&[b"\x1b[<35;5;5M\x1b[<34;5;5M"], &["motion none 4,4", "motion right 4,4"]);
+        check(&[b"\x1b[<128;1;1Mx"], &["'x"]);
         check(
             &[b"\x1b[<64;1;1M\x1b[<65;1;1M\x1b[<20;1;1M"],
             &["wheel wheel_up 0,0", "wheel wheel_down 0,0", "ctrl+shift+press left 0,0"],

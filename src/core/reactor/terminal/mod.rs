@@ -21,7 +21,7 @@ use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
 pub use self::input::{Input, ReadError, ReadReply, RequestId};
 pub use self::output::{Output, Written};
 pub use self::raw_mode::{
-    RawError, RawMode, is_terminal, on_restore, restore_terminal, screen_size,
+    RawError, RawMode, is_terminal, on_restore, restore_at_once, restore_terminal, screen_size,
 };
 
 /// A descriptor that lives as long as its user: a standard stream, or one handed over.

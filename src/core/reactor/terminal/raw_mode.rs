@@ -123,6 +123,17 @@ pub fn restore_terminal() {
     }
 }
 
+/// The same without waiting for anybody, so from a signal handler: what is being changed at this very
+/// moment stays.
+pub fn restore_at_once() {
+    if let Some(words) = LAST_WORDS.try_lock() {
+        say(*words);
+    }
+    if let Some(raw) = RAW.try_lock() {
+        raw.iter().for_each(Entry::restore);
+    }
+}
+
 /// From now on [`restore_terminal`] writes these bytes, which switch off what was switched on.
 pub fn on_restore(words: &'static [u8]) {
     *LAST_WORDS.lock() = words;
@@ -207,6 +218,8 @@ mod tests {
         let (_screen, program) = test_pty::open();
         let before = modes(&program);
         let guard = RawMode::enter(program.as_fd()).unwrap();
+        restore_at_once();
+        assert_eq!(modes(&program), before);
         restore_terminal();
         assert_eq!(modes(&program), before);
         restore_terminal();
@@ -216,6 +229,7 @@ mod tests {
         // Somebody holds the lock for ever, perhaps this very thread: no hang, no panic.
         let _held = RAW.lock();
         restore_terminal();
+        restore_at_once();
     }
 
     #[test]

@@ -5,7 +5,7 @@
 //!
 //! Left as Luau has it: error texts of its functions, and functions beyond the specification.
 
-mod bits;
+mod integers;
 mod math;
 mod numbers;
 mod print;
@@ -65,6 +65,11 @@ pub const OVERRIDDEN: &[&str] = &[
 /// Bytes that Luau allows a string to have.
 pub(super) const STRING_MAX: usize = 1 << 30;
 
+/// Bytes that a text may have which the host puts together for the running process.
+pub(super) fn text_max(cx: &mut Cx) -> usize {
+    cx.vm().memory_limit.unwrap_or(STRING_MAX).min(STRING_MAX)
+}
+
 /// Fills the base environment, the table on top of the stack.
 pub fn fill(l: State) {
     for name in TAKEN {
@@ -83,7 +88,7 @@ pub fn fill(l: State) {
         ],
     );
     numbers::fill(l);
-    bits::fill(l);
+    integers::fill(l);
     string::open(l);
     l.set_field(-2, "string");
     table::open(l);

@@ -5,7 +5,7 @@ use std::ffi::c_int;
 use crate::runtime::engine::error;
 use crate::runtime::engine::raw::{State, Type};
 use crate::runtime::engine::{Cx, Raise, Ret, host, set_functions};
-use crate::runtime::modules::base::STRING_MAX;
+use crate::runtime::modules::base::text_max;
 
 /// Room made in advance: a hint beyond this is cut, the table grows anyway.
 const ROOM_MAX: f64 = (1 << 20) as f64;
@@ -60,7 +60,7 @@ fn freeze(l: State) -> Option<c_int> {
 /// `table.concat(t, separator, from, to)`: strings, numbers and error objects.
 fn concat(cx: &mut Cx) -> Ret {
     cx.table(1)?;
-    let l = cx.l;
+    let (l, max) = (cx.l, text_max(cx));
     l.set_top(4);
     let separator = match l.is_nil(2) {
         true => &[][..],
@@ -77,7 +77,7 @@ fn concat(cx: &mut Cx) -> Ret {
     let mut joined = Vec::new();
     for n in from..=to {
         if n > from {
-            append(&mut joined, separator)?;
+            append(&mut joined, separator, max)?;
         }
         let found = match usize::try_from(n) {
             Ok(n) if n <= i32::MAX as usize => l.raw_get_index(1, n),
@@ -88,10 +88,10 @@ fn concat(cx: &mut Cx) -> Ret {
         };
         match found {
             Type::String | Type::Number => {
-                append(&mut joined, l.bytes(-1).unwrap_or_default())?;
+                append(&mut joined, l.bytes(-1).unwrap_or_default(), max)?;
             }
             _ => match error::message(l, -1) {
-                Some(message) => append(&mut joined, message.as_bytes())?,
+                Some(message) => append(&mut joined, message.as_bytes(), max)?,
                 None => return Err(not_a_text(l, n)),
             },
         }
@@ -102,8 +102,8 @@ fn concat(cx: &mut Cx) -> Ret {
 }
 
 /// Too much to hold is an error of the program, not the end of all of them.
-fn append(joined: &mut Vec<u8>, text: &[u8]) -> Result<(), Raise> {
-    if joined.len() + text.len() > STRING_MAX || joined.try_reserve(text.len()).is_err() {
+fn append(joined: &mut Vec<u8>, text: &[u8], max: usize) -> Result<(), Raise> {
+    if joined.len() + text.len() > max || joined.try_reserve(text.len()).is_err() {
         return Err("resulting string too large".into());
     }
     joined.extend_from_slice(text);

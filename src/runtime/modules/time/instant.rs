@@ -7,6 +7,9 @@ use crate::runtime::engine::raw::{State, Tagged};
 use crate::runtime::engine::{Cx, Raise, Ret, host, register_type, tags};
 use crate::runtime::modules::time::{duration, location};
 
+/// Bytes of a layout: an element of three may become a name of a hundred.
+const LAYOUT_MAX: usize = 1 << 20;
+
 struct TimeObject(Time);
 
 impl Tagged for TimeObject {
@@ -151,6 +154,9 @@ fn compare(cx: &Cx, holds: impl FnOnce(&Time, &Time) -> bool) -> Ret {
 
 fn format(cx: &mut Cx) -> Ret {
     let layout = cx.string(2)?;
+    if layout.len() > LAYOUT_MAX {
+        return Err(cx.bad_argument(2, "layout is too long"));
+    }
     let text = with(cx, 1, |time| time.format(&layout))?;
     cx.str(&text)
 }

@@ -6,6 +6,9 @@ use crate::infra::gotime::{self, Location};
 use crate::runtime::engine::raw::{State, Tagged};
 use crate::runtime::engine::{Cx, Raise, Ret, host, register_type, tags};
 
+/// Bytes of the name of a zone, which a layout may repeat.
+const NAME_MAX: usize = 100;
+
 struct LocationObject(Location);
 
 impl Tagged for LocationObject {
@@ -51,6 +54,9 @@ pub(super) fn load_location(cx: &mut Cx) -> Ret {
 
 pub(super) fn fixed_zone(cx: &mut Cx) -> Ret {
     let name = cx.string(1)?;
+    if name.len() > NAME_MAX {
+        return Err(cx.bad_argument(1, "name is too long"));
+    }
     let offset = cx.number(2)? as i32;
     push(cx.l, Location::fixed(&name, offset));
     cx.values(1)
@@ -96,6 +102,15 @@ mod tests {
             assert(tostring(t) == "2024-01-02 03:04:05 +0130 PLUS")
             assert(not pcall(time.fixed_zone, "X"))
             assert(not pcall(time.fixed_zone, nil, 1))
+
+            -- A layout may repeat the name, so neither can be of any length.
+            local name = string.rep("x", 100)
+            local t = time.date(2024, 1, 2, 3, 4, 5, 0, time.fixed_zone(name, 0))
+            assert(#t:format(string.rep("MST", 1e4)) == 1e6)
+            local ok, err = pcall(time.fixed_zone, name .. "x", 0)
+            assert(not ok and err:find("name is too long"))
+            ok, err = pcall(t.format, t, string.rep("MST", 1e6))
+            assert(not ok and err:find("layout is too long"))
             time.date(2024, 1, 2, 3, 4, 5, 0, time.fixed_zone("", 1e300)):format(time.RFC850)
             "#,
         );
