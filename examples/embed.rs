@@ -4,9 +4,6 @@ use std::time::Duration;
 
 use wippy::{Result, Runtime, from_value};
 
-/// How long to wait for anything.
-const LONG: Duration = Duration::from_secs(10);
-
 const ENTRIES: &str = "
 namespace: app
 entries:
@@ -18,32 +15,26 @@ entries:
 const ADD: &str = "return { main = function(a, b) return a + b end }";
 
 const GREETER: &str = r#"
-local function main(greeting)
+return { main = function(greeting)
     local message = process.inbox():receive()
     local name = message:payload():data()
-    process.send(message:from(), "greeting", { text = greeting .. ", " .. name, length = #name })
-    return "served " .. name
-end
-return { main = main }"#;
+    process.send(message:from(), "greeting", greeting .. ", " .. name)
+end }"#;
 
 fn main() -> Result<()> {
-    let builder = Runtime::builder().workers(2).entries_from_str(ENTRIES);
+    let builder = Runtime::builder().entries_from_str(ENTRIES);
     let runtime = builder.source("add.lua", ADD).source("greeter.lua", GREETER).start()?;
 
-    println!("1 + 2 = {}", from_value::<i64>(runtime.call("app:add", (1, 2)).wait(LONG)?)?);
+    let timeout = Duration::from_secs(10);
+    let sum: i64 = from_value(runtime.call("app:add", (1, 2)).wait(timeout)?)?;
+    println!("1 + 2 = {sum}");
 
-    let greeter = runtime.spawn("app:greeter", "app:hosts", "Good morning").wait(LONG)?;
+    let greeter = runtime.spawn("app:greeter", "app:hosts", "Good morning").wait(timeout)?;
     let endpoint = runtime.endpoint()?;
-    endpoint.send(greeter.pid(), "name", "Ada", LONG)?;
-    let greeting: serde_json::Value = endpoint.receive(LONG)?.payload()?;
-    println!("{greeting} from {}", greeter.pid());
-    println!("{}", from_value::<String>(greeter.into_outcome().wait(LONG)?)?);
+    endpoint.send(greeter.pid(), "name", "Ada", timeout)?;
+    let greeting: String = endpoint.receive(timeout)?.payload()?;
+    println!("{greeting}");
 
     runtime.shutdown();
     Ok(())
-}
-
-#[test]
-fn runs() -> Result<()> {
-    main()
 }

@@ -28,7 +28,13 @@
 //! # Ok::<(), wippy::Error>(())
 //! ```
 //!
-//! `examples/embed.rs` goes on from here: it starts a process, sends to it and receives from it.
+//! # A whole program
+//!
+//! `examples/embed.rs` starts a process too, sends to it and receives from it:
+//!
+//! ```
+#![doc = include_str!("../examples/embed.rs")]
+//! ```
 //!
 //! # Starting
 //!
@@ -39,6 +45,19 @@
 //!
 //! A process needs a host: an entry of kind `process.host`, marked `lifecycle: { auto_start: true }`. What
 //! other modules a process or a function uses, its entry lists under `modules:`.
+//!
+//! # Changing a running program
+//!
+//! Entries come and go while a runtime runs: [`Runtime::apply`] takes [`Changes`], which count together or
+//! not at all, and says why they do not: a source that cannot be compiled is an error here, not a
+//! program that fails later. [`Runtime::entry`] and [`Runtime::entries`] read what is there.
+//! `examples/scripts.rs` lets others extend a program by scripts of their own.
+//!
+//! # Acting for somebody
+//!
+//! A call is made by nobody in particular unless a [`Caller`] says otherwise: who acts, which policies
+//! (entries of kind `security.policy`) the actor is subject to, and context values. All of that
+//! reaches whatever is called and started from there: [`Runtime::call_as`], [`Runtime::spawn_as`].
 //!
 //! # Data
 //!
@@ -52,7 +71,8 @@
 //!
 //! | | blocks | otherwise |
 //! |---|---|---|
-//! | [`Runtime::call`], [`Runtime::spawn`] | no: they return a [`Pending`] | |
+//! | [`Runtime::call`], [`Runtime::spawn`], [`Runtime::apply`] | no: they return a [`Pending`] | |
+//! | [`Runtime::entry`], [`Runtime::entries`] | no | |
 //! | [`Pending`] | [`wait`](Pending::wait), [`join`](Pending::join) | `.await`, [`try_take`](Pending::try_take) |
 //! | [`Runtime::send`] | no: an error if there is no room | |
 //! | [`Endpoint::send`] | while there is no room | [`Runtime::send`], as nobody |
@@ -60,8 +80,11 @@
 //! | [`Builder::start`], [`Runtime::shutdown`], drop of a [`Runtime`] | yes | a thread for blocking work |
 //!
 //! [`Pending`] is a [`Future`] and [`Endpoint::next`] makes one; both are woken by the runtime's own
-//! workers and work in any executor. In async code, leave what blocks to a thread that may. Wakers run on
-//! workers, as executors expect: they must be quick, and must not end the runtime.
+//! threads and work in any executor. In async code, leave what blocks to a thread that may. Wakers run on
+//! those threads, as executors expect: they must be quick, and must not end the runtime.
+//!
+//! A call goes on when nobody waits for it any more, unless [`Pending::abort_on_drop`] says otherwise;
+//! with it, an executor's own time limits are limits of the call.
 //!
 //! # Errors
 //!
@@ -89,6 +112,8 @@
 pub use crate::app::{
     args::Args,
     builder::Builder,
+    caller::Caller,
+    changes::Changes,
     endpoint::{Endpoint, Message},
     outside::Process,
     payload_format::Format,
@@ -97,6 +122,8 @@ pub use crate::app::{
 };
 #[doc(inline)]
 pub use crate::core::pid::Pid;
+#[doc(inline)]
+pub use crate::core::registry::{Entry, EntryId, Version, VersionId};
 #[doc(inline)]
 pub use crate::infra::error::{Error, Kind, Result};
 #[doc(inline)]

@@ -467,8 +467,30 @@ fn a_deadlock_is_named() {
             for _, name in ipairs({"stuck", "later"}) do
                 assert(process.spawn_monitored("app:" .. name, "app:host"))
                 local e = events:receive()
-                assert(string.find(e.result.error:message(), "^deadlock: all coroutines blocked"))
+                local problem = e.result.error
+                assert(string.find(problem:message(), "^deadlock: all coroutines blocked"))
+                assert(problem:kind() == errors.UNKNOWN and problem:retryable() == nil)
             end"#,
+        ),
+    ]);
+}
+
+/// Also once the runtime knows the chunk, and could start it elsewhere without waiting for it.
+#[test]
+fn a_missing_method_is_told_each_time() {
+    check(&[
+        // Out of the function, whose name then stands for nothing.
+        ("child", "end main = nil do"),
+        (
+            "main",
+            r#"
+            for n = 1, 200 do
+                local pid, problem = process.spawn_linked_monitored("app:child", "app:host")
+                assert(pid == nil, "spawn " .. n)
+                assert(problem:kind() == errors.NOT_FOUND)
+                assert(problem:message() == 'method "main" not found in module')
+            end
+            time.sleep("1ms")"#,
         ),
     ]);
 }

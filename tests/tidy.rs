@@ -261,3 +261,11 @@ fn the_page_row_by_row_names_what_is_there() {
     }
     assert!(paths > 80, "{paths} paths: has the chapter changed its form?");
 }
+
+/// What the crate's page shows in full is to be read in full.
+#[test]
+fn the_example_of_embedding_is_short() {
+    let path = Path::new(env!("CARGO_MANIFEST_DIR")).join("examples/embed.rs");
+    let lines = fs::read_to_string(path).expect("an example").lines().count();
+    assert!(lines <= 40, "{lines} lines");
+}

@@ -1,6 +1,5 @@
 //! [`Builder`]: from a project, documents and settings to a [`Runtime`].
 
-use std::collections::HashMap;
 use std::io::Write;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
@@ -14,15 +13,14 @@ use crate::app::dependencies::Expander;
 use crate::app::entries::{self, Defined};
 use crate::app::infrastructure::Options;
 use crate::app::pipeline::Prepared;
-use crate::app::project::definition::{self, Given};
+use crate::app::project::LockFile;
 use crate::app::project::lock_file::FILE_NAME;
-use crate::app::project::{FileProblem, LockFile};
 use crate::app::runtime::Runtime;
 use crate::app::settings;
 use crate::app::shutdown::Shutdown;
-use crate::core::registry::EntryId;
+use crate::app::written::{self, Sources, Written};
 use crate::core::scheduler::Options as SchedulerOptions;
-use crate::infra::error::{Error, Kind, Result};
+use crate::infra::error::{Error, Result};
 use crate::infra::logger::{Level, Logger, Mode, Settings};
 use crate::infra::transcoder::Value;
 use crate::infra::transcoder::typed::to_value;
@@ -40,8 +38,8 @@ const HOST_PATIENCE: Duration = Duration::from_secs(30);
 pub struct Builder {
     project: Option<PathBuf>,
     documents: Vec<String>,
-    sources: Vec<(String, String)>,
-    entries: Vec<(String, String, Result<Value>)>,
+    sources: Sources,
+    entries: Vec<Written>,
     config_files: Vec<PathBuf>,
     profiles: Vec<String>,
     settings: Vec<(String, Result<Value>)>,
@@ -70,7 +68,7 @@ impl Builder {
     /// A text that entries of documents may name as `file://NAME`: the Lua source of a process, mostly
     /// from `include_str!`.
     pub fn source(mut self, name: impl Into<String>, text: impl Into<String>) -> Builder {
-        self.sources.push((name.into(), text.into()));
+        self.sources.add(name.into(), text.into());
         self
     }
 
@@ -89,7 +87,7 @@ impl Builder {
         kind: impl Into<String>,
         fields: impl Serialize,
     ) -> Builder {
-        self.entries.push((id.into(), kind.into(), to_value(&fields)));
+        self.entries.push(Written::new(id.into(), kind.into(), &fields));
         self
     }
 
@@ -214,52 +212,19 @@ impl Builder {
                 first.get_or_insert_with(|| problem.clone());
             });
             if let Some(problem) = first {
-                return Err(refused(problem));
+                return Err(written::refused(problem));
             }
             defined = read?;
         }
-        let given = self.given()?;
+        let given = self.sources.read()?;
         for (n, document) in self.documents.iter().enumerate() {
-            let name = PathBuf::from(format!("document {}", n + 1));
-            let read = definition::read_text(&name, document, &given);
-            defined.entries.extend(read.map_err(|problem| refused(*problem))?);
+            defined.entries.extend(written::document(n + 1, document, &given)?);
         }
-        for (id, kind, fields) in &self.entries {
-            let invalid = |reason: String| Error::invalid(reason).context(format!("entry {id}"));
-            let entry_id = EntryId::parse(id);
-            if !entry_id.is_complete() || kind.is_empty() {
-                return Err(invalid("expected an id like namespace:name, and a kind".to_owned()));
-            }
-            let fields = match fields.clone() {
-                Ok(Value::Map(fields)) => fields,
-                Ok(Value::Nil) => Default::default(),
-                Ok(other) => return Err(invalid(format!("the fields are {}", other.type_name()))),
-                Err(error) => return Err(error.context(format!("entry {id}"))),
-            };
-            let entry = definition::entry(&entry_id, kind, fields, &given).map_err(invalid)?;
-            defined.entries.push(entry);
+        for entry in &self.entries {
+            defined.entries.push(entry.read(&given)?);
         }
         Ok((entries::prepare(defined, configuration, &self.overrides)?, expander))
     }
-
-    fn given(&self) -> Result<Given> {
-        let mut given: Given = HashMap::with_capacity(self.sources.len());
-        for (name, text) in &self.sources {
-            let path = definition::given_path(name)
-                .ok_or_else(|| Error::invalid(format!("source {name:?} has no usable name")))?;
-            if given.insert(path, text.clone()).is_some() {
-                let text = format!("source {name:?} is given twice");
-                return Err(Error::new(Kind::AlreadyExists, text));
-            }
-        }
-        Ok(given)
-    }
-}
-
-/// A file that cannot be used, as an error with place and reason.
-fn refused(problem: FileProblem) -> Error {
-    let message = format!("{}: {}", problem.place(), problem.reason);
-    problem.into_error(message)
 }
 
 fn start_logger(

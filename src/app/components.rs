@@ -388,7 +388,7 @@ component!(EngineComponent, "engine", ["functions", "security"], |this, context|
         dispatcher: need(context, &Dispatcher::KEY)?,
         logger: (*need(context, &LOGGER)?).clone(),
         tuning: Tuning::default(),
-        transcoder: need(context, &Transcoder::KEY)?,
+        transcoder: *need(context, &Transcoder::KEY)?,
         registry: Arc::downgrade(&need(context, &REGISTRY)?),
         blocking: this.blocking.clone(),
         changes: this.changes.clone(),

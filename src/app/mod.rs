@@ -3,6 +3,8 @@
 pub mod args;
 pub mod boot;
 pub mod builder;
+pub mod caller;
+pub mod changes;
 pub mod components;
 pub mod config_file;
 pub mod dependencies;
@@ -25,3 +27,4 @@ pub mod render;
 pub mod runtime;
 pub mod settings;
 pub mod shutdown;
+mod written;

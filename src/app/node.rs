@@ -88,7 +88,7 @@ impl Node {
             dispatcher,
             logger: infrastructure.logger.clone(),
             tuning: Tuning::default(),
-            transcoder: context.get(&Transcoder::KEY).expect(attached),
+            transcoder: *context.get(&Transcoder::KEY).expect(attached),
             registry: Arc::downgrade(&registry),
             blocking: infrastructure.blocking.clone(),
             changes: infrastructure.changes.clone(),
@@ -149,13 +149,13 @@ impl Node {
 
     /// Starts a process and returns once it is there; [`Ended`] hears of its end.
     pub fn spawn(&self, source: &str, host: &str, args: &[Value]) -> Result<(Pid, Ended)> {
-        let process = outside::spawn(&self.kernel, source, host, args).join()?;
+        let process = outside::spawn(&self.kernel, source, host, args, None).join()?;
         Ok((process.pid(), process.into_outcome()))
     }
 
     /// Calls a function; [`Ended`] hears of its result. `NOT_FOUND`: there is none.
     pub fn call(&self, target: &str, args: &[Value]) -> Result<Ended> {
-        outside::call(&self.kernel, target, args)
+        outside::call(&self.kernel, target, args, None)
     }
 }
 

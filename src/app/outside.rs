@@ -10,22 +10,29 @@ use crate::core::relay::{Body, Exit, Outcome, Package};
 use crate::infra::error::Result;
 use crate::infra::transcoder::Value;
 use crate::infra::transcoder::wire::Wire;
+use crate::system::frame::Frame;
 use crate::system::functions::{self, Call};
 use crate::system::kernel::{Kernel, RootSpawn, terminated};
 
-/// Starts a process of the entry `source` on `host`. It is there once its chunk has run.
+/// Starts a process of the entry `source` on `host`, in this frame. It is there once its chunk has run.
 ///
 /// # Errors
 /// Those of `process.spawn`: an unknown entry or host, a host that does not run, whatever the chunk
 /// raises.
-pub fn spawn(kernel: &Arc<Kernel>, source: &str, host: &str, args: &[Value]) -> Pending<Process> {
+pub fn spawn(
+    kernel: &Arc<Kernel>,
+    source: &str,
+    host: &str,
+    args: &[Value],
+    frame: Option<Arc<Frame>>,
+) -> Pending<Process> {
     let (end, outcome) = pending();
     let (start, started) = pending();
     let spawn = RootSpawn {
         source: source.into(),
         host: host.into(),
         args: Wire::of(args),
-        frame: None,
+        frame,
         terminal: None,
         on_end: Some(Box::new(move |exit: &Exit| end.keep(result(exit.outcome.clone())))),
     };
@@ -58,12 +65,17 @@ pub(super) fn message(topic: &str, values: &[Value]) -> Body {
     Body::Message(message)
 }
 
-/// Calls a function. `NOT_FOUND`: there is none.
-pub fn call(kernel: &Arc<Kernel>, target: &str, args: &[Value]) -> Result<Pending<Value>> {
+/// Calls a function in this frame. `NOT_FOUND`: there is none.
+pub fn call(
+    kernel: &Arc<Kernel>,
+    target: &str,
+    args: &[Value],
+    frame: Option<Arc<Frame>>,
+) -> Result<Pending<Value>> {
     let function = kernel.functions.get(target)?;
     let (promise, outcome) = pending();
     let (args, parent) = (Wire::of(args), Pid::NONE);
-    let call = Call { function, args, frame: None, parent, at: None };
+    let call = Call { function, args, frame, parent, at: None };
     let done = Box::new(move |outcome| promise.keep(result(outcome)));
     let control = functions::call(kernel, call, done);
     let weak = Arc::downgrade(kernel);

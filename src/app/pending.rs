@@ -15,7 +15,8 @@ use parking_lot::{Condvar, Mutex};
 use crate::infra::error::{Error, Kind, Result};
 use crate::infra::transcoder::Value;
 
-/// An outcome that is on its way: of a call, of the start of a process, of a process.
+/// An outcome that is on its way: of a call, of the start of a process, of a process, of a change of
+/// entries.
 ///
 /// Wait for it with [`wait`](Pending::wait) or [`join`](Pending::join), look with
 /// [`try_take`](Pending::try_take), or `.await` it: it is a [`Future`] that any executor can poll, and
@@ -23,12 +24,15 @@ use crate::infra::transcoder::Value;
 /// an `Invalid` error.
 ///
 /// Dropping it changes nothing for what it stands for: a call goes on, only nobody hears how it ends.
+/// [`abort_on_drop`](Pending::abort_on_drop) makes it otherwise.
 ///
 /// If the runtime goes first, the outcome is an `Unavailable` error.
 pub struct Pending<T> {
     shared: Arc<Shared<T>>,
     /// How it is called off.
     abort: Option<Box<dyn Fn() + Send + Sync>>,
+    /// It is called off with this.
+    aborts_on_drop: bool,
 }
 
 /// The answering end.
@@ -50,7 +54,7 @@ enum Slot<T> {
 /// The two ends.
 pub fn pending<T>() -> (Promise<T>, Pending<T>) {
     let shared = Arc::new(Shared { slot: Mutex::new(Slot::Open(None)), kept: Condvar::new() });
-    (Promise(shared.clone()), Pending { shared, abort: None })
+    (Promise(shared.clone()), Pending { shared, abort: None, aborts_on_drop: false })
 }
 
 /// What a closed runtime answers to everything.
@@ -67,8 +71,9 @@ impl<T> Pending<T> {
     }
 
     /// The same, with a way to call it off.
-    pub(crate) fn with_abort(self, abort: impl Fn() + Send + Sync + 'static) -> Pending<T> {
-        Pending { abort: Some(Box::new(abort)), ..self }
+    pub(crate) fn with_abort(mut self, abort: impl Fn() + Send + Sync + 'static) -> Pending<T> {
+        self.abort = Some(Box::new(abort));
+        self
     }
 
     /// Waits at most `timeout` for the outcome.
@@ -108,6 +113,40 @@ impl Pending<Value> {
     /// process is ended, whatever it does. Does not wait for that, and does nothing if it is over.
     pub fn abort(&self) {
         if let Some(abort) = &self.abort {
+            abort();
+        }
+    }
+
+    /// Calls it off when this is dropped before the outcome is there: nobody wants it any more. So a
+    /// call ends that has not been waited for long enough, and one whose task is gone:
+    ///
+    /// ```
+    /// # use std::time::Duration;
+    /// # let runtime = wippy::Runtime::builder()
+    /// #     .workers(1)
+    /// #     .entry("app:slow", "function.lua", serde_json::json!({
+    /// #         "source": "return { main = function() channel.new():receive() end }",
+    /// #         "method": "main",
+    /// #     }))
+    /// #     .start()?;
+    /// let limit = Duration::from_millis(10);
+    /// let late = runtime.call("app:slow", ()).abort_on_drop().wait(limit).unwrap_err();
+    /// assert_eq!(*late.kind(), wippy::Kind::Timeout);
+    /// # Ok::<(), wippy::Error>(())
+    /// ```
+    #[must_use = "dropping it calls it off"]
+    pub fn abort_on_drop(mut self) -> Pending<Value> {
+        self.aborts_on_drop = true;
+        self
+    }
+}
+
+impl<T> Drop for Pending<T> {
+    fn drop(&mut self) {
+        let Some(abort) = self.abort.take().filter(|_| self.aborts_on_drop) else { return };
+        // Not under the lock: the outcome may be there before this returns.
+        let is_open = matches!(*self.shared.slot.lock(), Slot::Open(_));
+        if is_open {
             abort();
         }
     }

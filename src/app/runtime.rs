@@ -15,18 +15,22 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::{Duration, Instant};
 
 use parking_lot::{Mutex, RwLock};
+use serde::Serialize;
 
 use crate::app::args::Args;
 use crate::app::boot::System;
 use crate::app::builder::Builder;
+use crate::app::caller::Caller;
+use crate::app::changes::{self, Changes};
 use crate::app::endpoint::Endpoint;
 use crate::app::outside::{self, Process};
 use crate::app::pending::{Pending, stopped};
 use crate::app::shutdown::Shutdown;
 use crate::core::pid::Pid;
-use crate::core::registry::Entry;
+use crate::core::registry::{Entry, EntryId, Query, Version};
 use crate::infra::error::{Error, Kind, Result};
-use crate::infra::transcoder::Value;
+use crate::infra::transcoder::typed::to_value;
+use crate::infra::transcoder::{Map, Value};
 
 /// A running runtime: its worker threads, its Lua states, its entries.
 ///
@@ -68,12 +72,7 @@ impl Runtime {
 
     /// Loads the entries, and waits for the hosts among them that are to run from the start.
     pub(crate) fn load(&self, entries: Vec<Entry>, patience: Duration) -> Result<()> {
-        let is_marked = |entry: &&Entry| {
-            let lifecycle = entry.data.get("lifecycle");
-            let mark = lifecycle.and_then(|lifecycle| lifecycle.get("auto_start"));
-            entry.kind == "process.host" && mark.and_then(Value::as_bool) == Some(true)
-        };
-        let hosts: Vec<_> = entries.iter().filter(is_marked).map(|host| host.id.clone()).collect();
+        let hosts = changes::marked_hosts(entries.iter());
         let starting: Vec<_> = self.with(|system| {
             system.load(entries)?;
             // They have begun to start with the load: this asks to be told.
@@ -109,9 +108,39 @@ impl Runtime {
     /// `Unavailable` the runtime has stopped, or stops before the call ends.
     #[must_use = "a failure is only heard of there"]
     pub fn call(&self, function: &str, args: impl Args) -> Pending<Value> {
-        let called = args
-            .into_values()
-            .and_then(|args| self.with(|system| outside::call(&system.kernel, function, &args)));
+        self.call_as(&Caller::new(), function, args)
+    }
+
+    /// Calls a function as [`call`](Runtime::call) does, on somebody's behalf.
+    ///
+    /// ```
+    /// # use std::time::Duration;
+    /// use serde_json::json;
+    /// use wippy::{Caller, Runtime};
+    ///
+    /// let source = "
+    ///     local ctx, security = require('ctx'), require('security')
+    ///     return { main = function() return security.actor():id() .. ' of ' .. ctx.get('firm') end }
+    /// ";
+    /// let who = json!({ "source": source, "method": "main", "modules": ["ctx", "security"] });
+    /// let runtime = Runtime::builder().workers(1).entry("app:who", "function.lua", who).start()?;
+    /// let ada = Caller::new().actor("ada", ()).context(json!({ "firm": "Acme" }));
+    /// let who = runtime.call_as(&ada, "app:who", ()).wait(Duration::from_secs(5))?;
+    /// assert_eq!(who.as_str(), Some("ada of Acme"));
+    /// # Ok::<(), wippy::Error>(())
+    /// ```
+    ///
+    /// # Errors
+    /// In the outcome: those of [`call`](Runtime::call). `NotFound`: also a policy, or a group of them,
+    /// that is not there. `Invalid`: also what was wrong when the caller was put together.
+    #[must_use = "a failure is only heard of there"]
+    pub fn call_as(&self, caller: &Caller, function: &str, args: impl Args) -> Pending<Value> {
+        let called = args.into_values().and_then(|args| {
+            self.with(|system| {
+                let frame = caller.frame(&system.kernel.security)?;
+                outside::call(&system.kernel, function, &args, frame)
+            })
+        });
         called.unwrap_or_else(|error| Pending::ready(Err(error)))
     }
 
@@ -124,8 +153,27 @@ impl Runtime {
     /// the runtime has stopped; `Invalid` arguments that cannot be converted; whatever the source raises.
     #[must_use = "a failure is only heard of there"]
     pub fn spawn(&self, source: &str, host: &str, args: impl Args) -> Pending<Process> {
+        self.spawn_as(&Caller::new(), source, host, args)
+    }
+
+    /// Starts a process as [`spawn`](Runtime::spawn) does, on somebody's behalf.
+    ///
+    /// # Errors
+    /// In the outcome: those of [`spawn`](Runtime::spawn). `NotFound`: also a policy, or a group of
+    /// them, that is not there. `Invalid`: also what was wrong when the caller was put together.
+    #[must_use = "a failure is only heard of there"]
+    pub fn spawn_as(
+        &self,
+        caller: &Caller,
+        source: &str,
+        host: &str,
+        args: impl Args,
+    ) -> Pending<Process> {
         let spawned = args.into_values().and_then(|args| {
-            self.with(|system| Ok(outside::spawn(&system.kernel, source, host, &args)))
+            self.with(|system| {
+                let frame = caller.frame(&system.kernel.security)?;
+                Ok(outside::spawn(&system.kernel, source, host, &args, frame))
+            })
         });
         spawned.unwrap_or_else(|error| Pending::ready(Err(error)))
     }
@@ -155,6 +203,103 @@ impl Runtime {
     /// `process.registry.register`. `None`: there is none, or the runtime has stopped.
     pub fn find(&self, name: &str) -> Option<Pid> {
         self.with(|system| Ok(system.kernel.topology.names().find(name))).ok().flatten()
+    }
+
+    /// Changes entries, all of what `changes` says or nothing. Does not wait: what is returned does, or
+    /// is awaited. Once the outcome is there, functions that were created can be called, those that
+    /// were updated run their new code and deleted ones are gone; calls under way end with the code they
+    /// began with. Hosts marked `auto_start` run; other services marked so are on their way. Changes that
+    /// one thread makes happen in this order, and one at a time with those of Lua programs.
+    ///
+    /// The outcome is the version that the change has made. If the runtime keeps its history in a file
+    /// (setting `registry.history_type`) it is written by then, and counts at the next start.
+    ///
+    /// ```
+    /// # use std::time::Duration;
+    /// use serde_json::json;
+    /// use wippy::{Changes, Kind, Runtime};
+    ///
+    /// let timeout = Duration::from_secs(5);
+    /// let runtime = Runtime::builder().workers(1).start()?;
+    /// let double = |source: &str| {
+    ///     let fields = json!({ "method": "main", "source": source });
+    ///     runtime.apply(Changes::new().create("app:double", "function.lua", fields)).wait(timeout)
+    /// };
+    /// let refused = double("return { main = function(n) n * 2 end }").unwrap_err();
+    /// assert_eq!(*refused.kind(), Kind::Invalid);
+    /// let version = double("return { main = function(n) return n * 2 end }")?;
+    /// assert_eq!(version.id.to_string(), "v1");
+    /// assert_eq!(runtime.call("app:double", 21).wait(timeout)?, 42.into());
+    /// # Ok::<(), wippy::Error>(())
+    /// ```
+    ///
+    /// # Errors
+    /// In the outcome, and then nothing has changed. The text names the entry.
+    ///
+    /// | Kind | What is wrong |
+    /// |---|---|
+    /// | `Invalid` | an entry is not well formed, its kind is unknown or not the one it had, its source cannot be compiled, a field of it is wrong; there are no changes |
+    /// | `Conflict` | there is an entry with an id that is to be created; modules do not fit together |
+    /// | `NotFound` | an entry that is to be updated or deleted, or something that an entry needs, is not there |
+    /// | `AlreadyExists` | a source is given twice |
+    /// | `Timeout`, `Unavailable` | it took too long to take over an entry; the history cannot be written; the runtime has stopped, or stops before the change is made |
+    #[must_use = "a refusal is only heard of there"]
+    pub fn apply(&self, changes: Changes) -> Pending<Version> {
+        let applied = changes
+            .read()
+            .and_then(|changes| self.with(|system| Ok(changes::apply(system, changes))));
+        applied.unwrap_or_else(|error| Pending::ready(Err(error)))
+    }
+
+    /// The entry with this id, as it is now.
+    ///
+    /// # Errors
+    /// `NotFound`: there is none. `Unavailable`: the runtime has stopped.
+    pub fn entry(&self, id: &str) -> Result<Arc<Entry>> {
+        self.with(|system| system.registry.get(&EntryId::parse(id)))
+    }
+
+    /// The entries for which all conditions of `filter` hold, sorted by id; `()` stands for all entries.
+    /// The conditions are those of Lua's `registry.find`:
+    ///
+    /// | Key | Holds when |
+    /// |---|---|
+    /// | `.kind`, `.name`, `.ns`, `.id` | the field equals the text, in which one `*` stands for any text |
+    /// | `meta.f` | the field `f` of `meta` equals the value; of a list, contains all its elements |
+    /// | `~meta.f` | it is a text in which the regular expression matches somewhere |
+    /// | `*meta.f` | it is a text that contains this one, or a list with such a text |
+    /// | `^meta.f`, `$meta.f` | it is a text that starts, that ends with this one |
+    ///
+    /// ```
+    /// # use wippy::Runtime;
+    /// use serde_json::json;
+    ///
+    /// # let runtime = Runtime::builder()
+    /// #     .workers(1)
+    /// #     .entry("app:hosts", "process.host", json!({ "meta": { "tier": "web" } }))
+    /// #     .start()?;
+    /// for host in runtime.entries(json!({ ".kind": "*.host", "meta.tier": "web" }))? {
+    ///     println!("{} is a {}", host.id, host.kind);
+    /// }
+    /// # Ok::<(), wippy::Error>(())
+    /// ```
+    ///
+    /// # Errors
+    /// `Invalid`: a condition that makes no sense, which Lua would leave out. `Unavailable`: the runtime
+    /// has stopped.
+    pub fn entries(&self, filter: impl Serialize) -> Result<Vec<Arc<Entry>>> {
+        let conditions = match to_value(&filter)? {
+            Value::Map(conditions) => conditions,
+            Value::Nil => Map::new(),
+            other => {
+                return Err(Error::invalid(format!("the filter is {}", other.type_name())));
+            }
+        };
+        let (query, ignored) = Query::parse(&conditions);
+        if let Some(part) = ignored.into_iter().next() {
+            return Err(Error::invalid(format!("condition {:?}: {}", part.key, part.reason)));
+        }
+        self.with(|system| Ok(system.registry.find(&query)))
     }
 
     /// The exit code that a program has asked for by `system.exit`. The runtime goes on: what to do about
@@ -213,7 +358,10 @@ impl fmt::Debug for Runtime {
 
 #[cfg(test)]
 mod tests {
+    use crossbeam_channel::{Receiver, Sender, unbounded};
+
     use super::*;
+    use crate::core::registry::Listener;
 
     const LONG: Duration = Duration::from_secs(60);
 
@@ -256,6 +404,8 @@ entries:
         let calls: Vec<_> = (0..100).map(|_| runtime.call("app:never", ())).collect();
         let starts: Vec<_> =
             (0..100).map(|_| runtime.spawn("app:waits", "app:hosts", ())).collect();
+        let create = |n| Changes::new().create(format!("x:{n}"), "process.host", ());
+        let changes: Vec<_> = (0..100).map(|n| runtime.apply(create(n))).collect();
         end(&runtime);
         drop(runtime);
         assert_eq!(kernel.strong_count(), 0);
@@ -263,6 +413,7 @@ entries:
         // All have an answer, whichever.
         assert!(outcomes.into_iter().chain(calls).all(|outcome| outcome.try_take().is_some()));
         assert!(starts.into_iter().all(|start| start.try_take().is_some()));
+        assert!(changes.into_iter().all(|change| change.try_take().is_some()));
     }
 
     #[test]
@@ -273,5 +424,61 @@ entries:
     #[test]
     fn a_shutdown_leaves_nothing_behind() {
         check_leaves_nothing(|runtime| runtime.shutdown_within(Duration::from_millis(50)));
+    }
+    /// Holds every entry up until it is let in.
+    struct Gate {
+        asked: Sender<()>,
+        opened: Receiver<()>,
+    }
+
+    impl Listener for Gate {
+        fn add(&self, _: &Entry) -> Result<()> {
+            self.asked.send(()).expect("the test goes on");
+            self.opened.recv().expect("it is opened");
+            Ok(())
+        }
+
+        fn update(&self, _: &Entry, _: &Entry) -> Result<()> {
+            Ok(())
+        }
+
+        fn delete(&self, _: &Entry) -> Result<()> {
+            Ok(())
+        }
+    }
+
+    /// A change that has begun is made, though the runtime ends; one that waits for its turn is not.
+    /// Nobody else waits for either.
+    #[test]
+    fn a_change_under_way_ends_before_the_runtime() {
+        let one = Changes::new().create_from_str(
+            "{ namespace: x, name: f, kind: function.lua, method: main,
+               source: 'return { main = function() return 1 end }' }",
+        );
+        let runtime = Runtime::builder().workers(1).start().unwrap();
+        runtime.apply(one).wait(LONG).expect("is new");
+        let (asked, is_asked) = unbounded();
+        let (open, opened) = unbounded();
+        let gate = Arc::new(Gate { asked, opened });
+        let register = |system: &System| {
+            system.registry.register_listener("test.gate", gate);
+            Ok(())
+        };
+        runtime.with(register).unwrap();
+        let under_way = runtime.apply(Changes::new().create("x:one", "test.gate", ()));
+        let waits = runtime.apply(Changes::new().create("x:two", "registry.entry", ()));
+        is_asked.recv_timeout(LONG).unwrap();
+        assert!(under_way.try_take().is_none());
+        let not_yet = runtime.entry("x:one").expect_err("is not visible");
+        assert_eq!(*not_yet.kind(), Kind::NotFound);
+        assert_eq!(runtime.call("x:f", ()).wait(LONG), Ok(1.into()));
+        std::thread::scope(|scope| {
+            let end = scope.spawn(|| runtime.shutdown());
+            let late = waits.wait(LONG).expect_err("is too late");
+            assert_eq!(*late.kind(), Kind::Unavailable);
+            open.send(()).unwrap();
+            assert_eq!(under_way.wait(LONG).expect("has begun").id.0, 2);
+            end.join().unwrap();
+        });
     }
 }

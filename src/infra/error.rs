@@ -129,6 +129,12 @@ impl Error {
         Error::new(Kind::Unavailable, message)
     }
 
+    /// The same error as one of another kind.
+    pub fn with_kind(mut self, kind: Kind) -> Error {
+        self.0.kind = kind;
+        self
+    }
+
     /// `Some(true)` may be tried again, `Some(false)` must not, `None` nobody knows.
     pub fn with_retryable(mut self, retryable: Option<bool>) -> Error {
         self.0.retryable = retryable;

@@ -53,7 +53,7 @@ pub struct Kernel {
     /// What coroutines wait for outside their VM.
     pub dispatcher: Arc<Dispatcher>,
     pub logger: Logger,
-    pub transcoder: Arc<Transcoder>,
+    pub transcoder: Transcoder,
     pub tuning: Tuning,
     /// Not held: its listeners hold the kernel.
     pub registry: Weak<Registry>,

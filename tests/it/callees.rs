@@ -42,7 +42,14 @@ pub fn entries() -> Vec<Entry> {
         &[],
     );
     worker.meta = [("default_host".to_owned(), "app:processes".into())].into_iter().collect();
+    let mut homeless = worker.clone();
+    homeless.id = EntryId::parse("fn:homeless");
+    homeless.meta = [("default_host".to_owned(), "app:nowhere".into())].into_iter().collect();
+    let mut methodless = entry("fn:methodless", "process.lua", "return {}", &[]);
+    methodless.meta = worker.meta.clone();
     vec![
+        homeless,
+        methodless,
         function("echo", "return ...", &[]),
         function("second", "return ...", &[]),
         function(
@@ -53,6 +60,11 @@ pub fn entries() -> Vec<Entry> {
             if how == 'raise' then error('raised') end
             local problem = errors.new{message = 'typed', kind = errors.CONFLICT, retryable = true, details = {n = 7, list = {1, 2}}}
             if how == 'raise typed' then error(problem) end
+            if how == 'deadlock' then channel.select{} end
+            if how == 'linked' then
+                process.spawn_linked('fn:process', 'app:processes')
+                channel.new():receive()
+            end
             if how == 'kindless' then return nil, errors.new('kindless') end
             return nil, problem",
             &[],

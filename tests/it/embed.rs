@@ -1,4 +1,5 @@
-//! The library as a Rust program uses it: nothing here names more than its public page shows.
+//! The library as a Rust program uses it: nothing here, nor in `embed_changes` and `embed_caller`, names
+//! more than its public page shows.
 
 use std::collections::HashMap;
 use std::future::Future;
@@ -12,10 +13,12 @@ use std::time::{Duration, Instant};
 
 use serde::{Deserialize, Serialize};
 use serde_json::json;
-use wippy::{Builder, Error, Kind, Level, Pid, Process, Result, Runtime, Value, from_value};
+use wippy::{
+    Builder, Changes, Error, Kind, Level, Pid, Process, Result, Runtime, Value, from_value,
+};
 
 /// A safety net, not a measure.
-const LONG: Duration = Duration::from_secs(60);
+pub const LONG: Duration = Duration::from_secs(60);
 
 const ENTRIES: &str = r#"
 namespace: app
@@ -70,7 +73,7 @@ fn echo(runtime: &Runtime) -> Process {
 }
 
 #[track_caller]
-fn check<T: std::fmt::Debug>(outcome: Result<T>, kind: Kind, text: &str) {
+pub fn check<T: std::fmt::Debug>(outcome: Result<T>, kind: Kind, text: &str) {
     let error = outcome.expect_err("fails");
     assert_eq!(*error.kind(), kind, "{error}");
     assert!(error.to_string().contains(text), "{error}");
@@ -312,7 +315,7 @@ fn names_are_found() {
     process.into_outcome().join().expect("returns");
 }
 
-fn until<T>(mut look: impl FnMut() -> Option<T>) -> T {
+pub fn until<T>(mut look: impl FnMut() -> Option<T>) -> T {
     let began = Instant::now();
     loop {
         match look() {
@@ -334,7 +337,7 @@ impl Wake for Unpark {
 }
 
 /// The smallest executor there is.
-fn block_on<T>(future: impl Future<Output = T>) -> T {
+pub fn block_on<T>(future: impl Future<Output = T>) -> T {
     let mut future = pin!(future);
     let waker = Waker::from(Arc::new(Unpark(thread::current())));
     loop {
@@ -414,6 +417,9 @@ fn after_the_shutdown() {
     check(runtime.spawn("app:echo", "app:hosts", ()).join(), Kind::Unavailable, is_over);
     check(runtime.send(process.pid(), "x", ()), Kind::Unavailable, is_over);
     check(runtime.endpoint(), Kind::Unavailable, is_over);
+    check(runtime.apply(Changes::new().delete("app:add")).join(), Kind::Unavailable, is_over);
+    check(runtime.entry("app:add"), Kind::Unavailable, is_over);
+    check(runtime.entries(()), Kind::Unavailable, is_over);
     check(endpoint.send(process.pid(), "x", (), LONG), Kind::Unavailable, is_over);
     assert_eq!(runtime.find("x"), None);
     // What had come before can still be received; processes were asked to end.
@@ -575,6 +581,8 @@ fn handles_cross_threads() {
     is_shared::<wippy::Pending<Value>>();
     is_shared::<Process>();
     is_shared::<wippy::Endpoint>();
+    is_shared::<wippy::Changes>();
+    is_shared::<wippy::Caller>();
     is_shared::<Error>();
     fn is_sent<T: Send>() {}
     is_sent::<Builder>();

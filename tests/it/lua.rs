@@ -98,7 +98,10 @@ pub fn run_in(
     logger: Logger,
     terminal: Option<Arc<dyn TerminalPort>>,
 ) -> Result<Value> {
-    let scheduler = SchedulerOptions { workers: 1, pin: false, ..SchedulerOptions::default() };
+    let mut scheduler = SchedulerOptions { workers: 1, pin: false, ..SchedulerOptions::default() };
+    if crate::scripted::is_unhurried(source) {
+        scheduler.tick = Duration::from_secs(1);
+    }
     let node = Node::start(Options { scheduler, logger, ..Options::default() })?;
     node.add_host("app:processes", HostKind::Processes, false)?;
     // Programs about the registry count what is in there.
@@ -180,10 +183,10 @@ macro_rules! programs {
 }
 
 programs! {
-    base: assert globals metatables package pairs pcall print require select tonumber tostring types
+    base: assert globals metatables own package pairs pcall print require select tonumber tostring types
         xpcall;
     channel: close new receive select send stress;
-    dialect: annotations bitwise jumps limits types;
+    dialect: annotations bitwise division jumps limits types;
     coroutine: blocking matrix native preemption refused resume spawn wrap;
     ctx: get;
     errors: call_stack concat crossing is locked new stack wrap;
@@ -198,7 +201,7 @@ programs! {
     math: extras functions integers random;
     os: clock date time;
     pg: groups;
-    process: exec link listen monitor pid registry send set_options spawn subscribe unsubscribe
+    process: births exec flood link listen monitor pid registry send set_options spawn subscribe unsubscribe
         upgradable;
     payload: formats new sent transcode;
     registry: apply apply_version build_delta changes find get history parse_id snapshot versions

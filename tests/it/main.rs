@@ -6,6 +6,8 @@ mod calls;
 #[path = "../lang/dialectize.rs"]
 mod dialectize;
 mod embed;
+mod embed_caller;
+mod embed_changes;
 mod files;
 mod functions;
 mod groups;

@@ -61,6 +61,7 @@ fn waits_that_nothing_can_end() {
     let deadlock = error_of("channel.select{}");
     let text = "deadlock: all coroutines blocked with no pending operations (threads=1)";
     assert_eq!(deadlock.to_string(), text);
+    assert_eq!((deadlock.kind(), deadlock.retryable()), (&Kind::Unknown, None));
 }
 
 #[test]

@@ -8,6 +8,7 @@
 //! | `--\| text` | a line on its stdout; together that is all of it |
 //! | `--! text` | a line on its stderr |
 //! | `--$ one two` | its arguments |
+//! | `--@ unhurried` | nobody is preempted in the first second |
 //!
 //! A program with input, output or arguments runs on a terminal session, whose streams are pipes. What
 //! is logged is compared when the program has at least one `-->`; `pid` and `location` are checked,
@@ -25,6 +26,11 @@ use wippy::services::terminal::TerminalSession;
 use wippy::system::spawn::TerminalPort;
 
 use crate::lua::run_in;
+
+/// Is nobody to be preempted for a while?
+pub fn is_unhurried(source: &str) -> bool {
+    marked(source, "--@") == ["unhurried"]
+}
 
 /// What follows `mark`, of all lines that begin with it.
 fn marked<'a>(source: &'a str, mark: &str) -> Vec<&'a str> {

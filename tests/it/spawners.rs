@@ -270,6 +270,37 @@ fn upgrade_replaces_the_code_and_nothing_else() {
     ]);
 }
 
+/// What listeners had not handed out goes among the rest, by arrival.
+#[test]
+fn upgrade_keeps_the_order_of_mail() {
+    check(&[
+        (
+            "old",
+            r#"
+            process.inbox()
+            process.listen("a")
+            process.listen("b")
+            for n, topic in {"a", "b", "c", "b", "a", "c"} do
+                process.send(process.pid(), topic, n)
+            end
+            process.upgrade("app:new")"#,
+        ),
+        (
+            "new",
+            r#"
+            local inbox, got = process.inbox(), {}
+            for n = 1, 6 do got[n] = inbox:receive():payload():data() end
+            return table.concat(got, " ")"#,
+        ),
+        (
+            "main",
+            r#"
+            local got = process.exec("app:old", "app:host")
+            assert(got == "1 2 3 4 5 6", got)"#,
+        ),
+    ]);
+}
+
 #[test]
 fn a_failed_upgrade_ends_the_process() {
     check(&[

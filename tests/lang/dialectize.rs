@@ -5,7 +5,7 @@
 use wippy::lang::ast::*;
 use wippy::lang::parser::parse;
 use wippy::lang::span::Span;
-use wippy::lang::translate::BITWISE;
+use wippy::lang::translate::OPERATORS;
 
 const TYPES: [&str; 6] = [
     "any[]?",
@@ -16,8 +16,8 @@ const TYPES: [&str; 6] = [
     "1 | \"a\" & 2",
 ];
 
-/// The signs of [`BITWISE`].
-const SIGNS: [&str; 6] = ["&", "|", "~", "<<", ">>", "~"];
+/// The signs of [`OPERATORS`].
+const SIGNS: [&str; 7] = ["&", "|", "~", "<<", ">>", "~", "//"];
 
 /// A text in the place of a span. Of those at one place, the closing ones come first.
 struct Edit {
@@ -135,7 +135,7 @@ impl Dialect<'_> {
             firsts.iter().for_each(|arg| self.wrap(*arg));
         }
         let ExprKind::Name(name) = self.ast[callee].kind else { return };
-        let Some(which) = BITWISE.iter().position(|known| *known == self.ast.text(name)) else {
+        let Some(which) = OPERATORS.iter().position(|known| *known == self.ast.text(name)) else {
             return;
         };
         let gap = |from: u32, to: u32| Span::new(from, to);

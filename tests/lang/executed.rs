@@ -129,7 +129,8 @@ fn corners() {
         "for i = 1, 2 do local f = function() for j = 1, 2 do if j == 1 then break end end return i end say(f()) end",
         "say(select('#', (function() return 1, 2, 3 end)()))\nsay((function(...) return ... end)(1, nil, 3))",
         "local a <const> = 1",
-        "say(-2 ^ 2, 2 ^ 3 ^ 2, not nil == true, 1 .. 2 .. 3, 7 // 2 * 2, -7 % 3)",
+        "say(-2 ^ 2, 2 ^ 3 ^ 2, not nil == true, 1 .. 2 .. 3, __wippy_idiv(7, 2) * 2, -7 % 3)",
+        "say(pcall(function()\n  return __wippy_idiv(1,\n 0)\nend))\nsay(pcall(function() return __wippy_idiv('1', {}) end))",
         "say(__wippy_bor(1, __wippy_band(6, 3)), __wippy_bnot(0), __wippy_shl(1, 40), __wippy_shr(-1, 1))",
     ] {
         // Luau takes no attributes: neither do we.

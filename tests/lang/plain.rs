@@ -99,7 +99,7 @@ impl Writer<'_> {
                 );
             }
             9 => self.format("($ % $7)", &[&Self::number, &|_| ()]),
-            10 => self.format("($ // 3)", &[&Self::number]),
+            10 => self.format("__wippy_idiv($,$ $)", &[&Self::number, &|_| (), &Self::number]),
             11 => self.format("#$", &[&Self::text]),
             12 => self.format("math.max($,$ $)", &[&Self::number, &|_| (), &Self::number]),
             13 => {
@@ -128,11 +128,11 @@ impl Writer<'_> {
                     "__wippy_shr",
                 ]);
                 self.format(
-                    &format!("{name}($ // 1 % 1000, $ // 1 % 20)"),
+                    &format!("{name}(math.floor($) % 1000, math.floor($) % 20)"),
                     &[&Self::number, &Self::number],
                 );
             }
-            19 => self.format("__wippy_bnot($ // 1 % 1000)", &[&Self::number]),
+            19 => self.format("__wippy_bnot(math.floor($) % 1000)", &[&Self::number]),
             20 if self.varargs => self.put("select('#', ...)"),
             20 => self.put("tonumber('12')"),
             _ => self.format("-($)", &[&Self::number]),

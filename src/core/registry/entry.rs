@@ -6,9 +6,11 @@ use crate::infra::transcoder::{Map, Value};
 /// One definition of an application: a process, a host, a service, a library.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Entry {
+    /// `namespace:name`.
     pub id: EntryId,
     /// Dotted kind, for example `process.lua`.
     pub kind: String,
+    /// What is known about it beside what its kind asks for; what queries look at.
     pub meta: Map,
     /// Normally a map; what the kind's listener decodes.
     pub data: Value,

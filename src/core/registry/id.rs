@@ -15,10 +15,12 @@ pub struct EntryId {
 }
 
 impl EntryId {
+    /// Out of its two parts.
     pub fn new(ns: &str, name: &str) -> EntryId {
         EntryId { ns: ns.into(), name: name.into() }
     }
 
+    /// Splits a text, of whatever form.
     pub fn parse(text: &str) -> EntryId {
         match text.split_once(':') {
             Some((ns, name)) => EntryId::new(ns, name),
@@ -34,10 +36,12 @@ impl EntryId {
         }
     }
 
+    /// The namespace: what stands before the colon.
     pub fn ns(&self) -> &str {
         &self.ns
     }
 
+    /// The name within the namespace.
     pub fn name(&self) -> &str {
         &self.name
     }

@@ -12,6 +12,7 @@ use rustc_hash::FxHashMap;
 pub struct VersionId(pub u64);
 
 impl VersionId {
+    /// The entries as the files have them.
     pub const ROOT: VersionId = VersionId(0);
 }
 
@@ -24,12 +25,14 @@ impl fmt::Display for VersionId {
 /// A version and where it came from.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Version {
+    /// Its number; grows with each change.
     pub id: VersionId,
-    /// None for the root only.
+    /// The version that was changed. None for the root only.
     pub parent: Option<VersionId>,
 }
 
 impl Version {
+    /// Version 0, of which all others come.
     pub const ROOT: Version = Version { id: VersionId::ROOT, parent: None };
 }
 

@@ -9,7 +9,7 @@
 //! | an annotation with types that Luau's parser lacks | nothing; all others stay, they help native code |
 //! | `x as T`, `x :: T :: U` | `x :: T`, `x :: U`; a type Luau lacks becomes `any` |
 //! | `x!`, `interface`, bounds of type parameters | nothing |
-//! | `a & b`, `~a`, `a << b`, ... | calls of the host: [`BITWISE`] |
+//! | `a & b`, `~a`, `a << b`, `a // b`, ... | calls of the host: [`OPERATORS`] |
 //! | `goto`, labels | `continue`, `break`, loops and flags, see `jump` |
 //! | statements behind `break` | `do break end` before them |
 //! | the name of a type as a value | an element of a table of type values, see `values` |
@@ -43,9 +43,17 @@ use super::token::TokenKind;
 /// How the names begin that a translation refers to.
 pub const RESERVED: &str = "__wippy_";
 
-/// The global functions that stand for bitwise operators.
-pub const BITWISE: [&str; 6] =
-    ["__wippy_band", "__wippy_bor", "__wippy_bxor", "__wippy_shl", "__wippy_shr", "__wippy_bnot"];
+/// The global functions that stand for the operators on 64-bit integers. Luau has a `//`, of another
+/// meaning: it rounds the quotient of the numbers as they are, and divides by zero.
+pub const OPERATORS: [&str; 7] = [
+    "__wippy_band",
+    "__wippy_bor",
+    "__wippy_bxor",
+    "__wippy_shl",
+    "__wippy_shr",
+    "__wippy_bnot",
+    "__wippy_idiv",
+];
 
 /// `__wippy_types(declarations, n)`: a table of the first `n` types declared.
 pub const TYPES: &str = "__wippy_types";
@@ -103,6 +111,7 @@ pub fn may_be_mistaken(source: &str) -> bool {
         match first.kind {
             // A shift is a call with type arguments to Luau.
             TokenKind::Less => next.kind == TokenKind::Less,
+            TokenKind::DoubleSlash | TokenKind::DoubleSlashAssign => true,
             TokenKind::Word => match first.span.text(source) {
                 // A cast is a call of `as`.
                 "as" => true,
@@ -124,15 +133,16 @@ fn reserved_name(ast: &Ast, source: &str) -> Option<Diagnostic> {
 }
 
 /// The function that stands for an operator between operands.
-fn bitwise(op: BinaryOp) -> Option<&'static str> {
+fn function_of(op: BinaryOp) -> Option<&'static str> {
     Some(match op {
-        BinaryOp::BitAnd => BITWISE[0],
-        BinaryOp::BitOr => BITWISE[1],
-        BinaryOp::BitXor => BITWISE[2],
-        BinaryOp::ShiftLeft => BITWISE[3],
-        BinaryOp::ShiftRight => BITWISE[4],
+        BinaryOp::BitAnd => OPERATORS[0],
+        BinaryOp::BitOr => OPERATORS[1],
+        BinaryOp::BitXor => OPERATORS[2],
+        BinaryOp::ShiftLeft => OPERATORS[3],
+        BinaryOp::ShiftRight => OPERATORS[4],
+        BinaryOp::FloorDiv => OPERATORS[6],
         _ => return None,
     })
 }
 
-const BIT_NOT: &str = BITWISE[5];
+const BIT_NOT: &str = OPERATORS[5];

@@ -5,8 +5,8 @@ use std::collections::HashMap;
 use std::collections::HashSet;
 
 use super::BIT_NOT;
-use super::bitwise;
 use super::edit::Edit;
+use super::function_of;
 use super::jump::Action;
 use super::jump::Level;
 use super::jump::Wrap;
@@ -18,6 +18,10 @@ use crate::lang::resolve::Resolved;
 use crate::lang::resolve::Use;
 use crate::lang::span::Span;
 use crate::lang::token::TokenKind;
+
+/// What `x.y //= 1` and `x[y] //= 1` keep while they run.
+const OBJECT: &str = "__wippy_x";
+const KEY: &str = "__wippy_y";
 
 pub(super) struct Walker<'a> {
     pub(super) ast: &'a Ast,
@@ -124,10 +128,13 @@ impl<'a> Walker<'a> {
                 self.exprs(targets);
                 self.exprs(values);
             }
-            StatKind::Compound { target, value, .. } => {
-                self.expr(target);
-                self.expr(value);
-            }
+            StatKind::Compound { op, target, value, .. } => match function_of(op) {
+                Some(function) => self.compound(id, function),
+                None => {
+                    self.expr(target);
+                    self.expr(value);
+                }
+            },
             StatKind::Call(call) => self.expr(call),
             StatKind::Do(body) => self.block(body),
             StatKind::While { condition, body } => {
@@ -171,6 +178,41 @@ impl<'a> Walker<'a> {
                 }
             }
         }
+    }
+
+    /// `x //= y`: `x = x // y`, with what `x` is made of evaluated once.
+    fn compound(&mut self, id: StatId, function: &str) {
+        let Stat { span, kind } = self.ast[id];
+        let StatKind::Compound { op, target, value, op_start } = kind else { return };
+        let Expr { span: place, kind } = self.ast[target];
+        let variable = match kind {
+            ExprKind::Field { object, name, dot } => {
+                self.insert(span.start, format!("do local {OBJECT} = "));
+                self.expr(object);
+                self.replace(Span::new(dot, place.end), ";");
+                format!("{OBJECT}.{}", name.span.text(self.source))
+            }
+            ExprKind::Index { object, key } => {
+                let (object_end, key_span) = (self.ast[object].span.end, self.ast[key].span);
+                self.insert(span.start, format!("do local {OBJECT}, {KEY} = "));
+                self.expr(object);
+                self.replace(Span::new(object_end, key_span.start), ",");
+                self.expr(key);
+                self.replace(Span::new(key_span.end, place.end), ";");
+                format!("{OBJECT}[{KEY}]")
+            }
+            _ => place.text(self.source).to_owned(),
+        };
+        // A name stays where it is, behind all others stands what they have become.
+        let (assigned, end) = match kind {
+            ExprKind::Name(_) => (String::new(), ")"),
+            _ => (format!(" {variable} "), ") end"),
+        };
+        let op_end = op_start + op.text().len() as u32 + 1;
+        let text = format!("{assigned}= {function}({variable},");
+        self.replace(Span::new(op_start, op_end), text);
+        self.expr(value);
+        self.insert(span.end, end);
     }
 
     /// `a` of `a.b:c`.
@@ -259,7 +301,7 @@ impl<'a> Walker<'a> {
                 self.insert(span.end, ")");
             }
             ExprKind::Binary { op, left, right, op_start } => {
-                let Some(function) = bitwise(op) else {
+                let Some(function) = function_of(op) else {
                     self.expr(left);
                     return self.expr(right);
                 };

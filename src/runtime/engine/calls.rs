@@ -24,7 +24,8 @@ use crate::runtime::engine::instances::Instance;
 use crate::runtime::engine::process::{self, Extra, Process, Spec};
 use crate::runtime::engine::raw::{State, VmPointer};
 use crate::runtime::engine::recipes::Here;
-use crate::runtime::engine::vm::{Due, NONE, VmData};
+use crate::runtime::engine::slab::NONE;
+use crate::runtime::engine::vm::{Due, VmData};
 use crate::runtime::engine::{Cx, Ret, copy, error, wire};
 use crate::system::frame::Frame;
 use crate::system::functions::{
@@ -505,7 +506,7 @@ fn push_result(l: State, outcome: &Outcome) -> c_int {
         }
         Outcome::Error(problem) => {
             l.push_nil();
-            error::push(l, problem.clone());
+            error::push(l, functions::as_told(problem.clone()));
             2
         }
     }

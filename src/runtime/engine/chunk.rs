@@ -9,7 +9,9 @@ use mlua::chunk::Compiler;
 use crate::core::registry::EntryId;
 use crate::infra::error::{Error, Result};
 use crate::lang::diagnostic::Diagnostic;
+use crate::lang::lexer;
 use crate::lang::span::Lines;
+use crate::lang::token::Token;
 use crate::lang::translate;
 use crate::runtime::engine::launch::Reliability;
 use crate::runtime::modules::base;
@@ -29,8 +31,8 @@ pub struct Definition {
     pub libraries: Vec<Library>,
     /// Host modules that `imports:` gives another name.
     pub renamed: Vec<(String, &'static str)>,
-    /// The source mentions `_G`: its processes need a field of that name.
-    pub uses_g: bool,
+    /// The source, or one of its libraries, names `_G`.
+    pub names_globals: bool,
     pub cost: Cost,
     pub reliability: Reliability,
 }
@@ -106,7 +108,7 @@ impl Definition {
             bytecode: bytecode.into(),
             libraries: Vec::new(),
             renamed: Vec::new(),
-            uses_g: source.contains("_G"),
+            names_globals: names_globals(source),
             cost: Cost::default(),
             reliability: Reliability::default(),
         })
@@ -121,7 +123,8 @@ impl Definition {
         libraries: Vec<Library>,
         renamed: Vec<(String, &'static str)>,
     ) -> Definition {
-        let uses_g = self.uses_g || libraries.iter().any(|library| library.definition.uses_g);
+        let names_globals =
+            self.names_globals || libraries.iter().any(|library| library.definition.names_globals);
         Definition {
             id: self.id.clone(),
             method: self.method.clone(),
@@ -130,11 +133,17 @@ impl Definition {
             bytecode: self.bytecode.clone(),
             libraries,
             renamed,
-            uses_g,
+            names_globals,
             cost: Cost::default(),
             reliability: Reliability::default(),
         }
     }
+}
+
+/// Does it name the table of its globals, be it for `require`?
+fn names_globals(source: &str) -> bool {
+    let is_name = |token: &Token| matches!(token.span.text(source), "_G" | "\"_G\"" | "'_G'");
+    source.contains("_G") && lexer::lex(source).tokens.iter().any(is_name)
 }
 
 /// Compiles the source of entry `name`, translated if it is not plain Luau.

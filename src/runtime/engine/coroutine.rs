@@ -16,7 +16,8 @@ use crate::infra::error::Error;
 use crate::runtime::engine::calls::Callee;
 use crate::runtime::engine::raw::{Anchor, State, Status, VmPointer, lua_State};
 use crate::runtime::engine::select::Cases;
-use crate::runtime::engine::vm::{NONE, VmData};
+use crate::runtime::engine::slab::NONE;
+use crate::runtime::engine::vm::VmData;
 use crate::runtime::engine::{Cx, Done, Raise, Ret};
 
 /// What a coroutine waits for.
@@ -64,6 +65,8 @@ pub enum Ran {
     Suspended,
     /// The ticker asked it to make room.
     Preempted,
+    /// It goes on once others have had their turn.
+    GaveWay,
     Finished,
     /// The error is on top of its thread's stack.
     Failed,
@@ -73,9 +76,17 @@ pub enum Ran {
 #[derive(Default)]
 pub struct Break {
     pub inner: Option<State>,
-    pub preempted: bool,
+    why: Why,
     /// Threads that resumed the broken one, innermost first.
     pub parents: Vec<State>,
+}
+
+#[derive(Default)]
+enum Why {
+    #[default]
+    Waits,
+    Preempted,
+    GivesWay,
 }
 
 /// Luau's hook: called for each enclosing coroutine as a break passes it, with the resumer's state.
@@ -113,7 +124,7 @@ pub unsafe extern "C-unwind" fn on_interrupt(l: *mut lua_State, gc: c_int) {
     if l.is_yieldable() {
         l.clear_interrupt();
         vm.broke.inner = Some(l);
-        vm.broke.preempted = true;
+        vm.broke.why = Why::Preempted;
         l.break_here();
         return;
     }
@@ -175,6 +186,21 @@ impl Cx {
         }
         vm.coroutines[running].wait = wait;
         vm.broke.inner = Some(l);
+        Ok(Done::Suspended)
+    }
+
+    /// Lets the other processes run first: the results (on top) are returned afterwards. Where the
+    /// caller cannot be suspended they are returned at once.
+    pub fn give_way(&mut self, results: c_int) -> Ret {
+        if !self.can_suspend() {
+            return self.values(results);
+        }
+        let l = self.l;
+        let vm = self.vm();
+        let running = vm.running;
+        vm.coroutines[running].results = results;
+        vm.broke.inner = Some(l);
+        vm.broke.why = Why::GivesWay;
         Ok(Done::Suspended)
     }
 
@@ -365,7 +391,7 @@ pub fn run(vm: VmPointer<VmData>, id: u32) -> Ran {
         if status == Status::Broke {
             let data = vm.get();
             let broke = &mut data.broke;
-            let preempted = std::mem::take(&mut broke.preempted);
+            let why = std::mem::take(&mut broke.why);
             let inner = broke.inner.take().unwrap_or(current);
             // The new chain goes in front of the parents that are left.
             let mut chain = std::mem::take(&mut broke.parents);
@@ -378,7 +404,11 @@ pub fn run(vm: VmPointer<VmData>, id: u32) -> Ran {
             let coroutine = &mut data.coroutines[id];
             coroutine.inner = inner;
             coroutine.parents = (!parents.is_empty()).then(|| Box::new(parents));
-            return if preempted { Ran::Preempted } else { Ran::Suspended };
+            return match why {
+                Why::Waits => Ran::Suspended,
+                Why::Preempted => Ran::Preempted,
+                Why::GivesWay => Ran::GaveWay,
+            };
         }
         if parents.is_empty() {
             break;

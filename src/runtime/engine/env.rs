@@ -3,9 +3,13 @@
 //! A process has an empty table of globals of its own. Behind it lies, read-only and shared by all
 //! processes of a VM that were granted the same modules, an environment: the base library plus those
 //! modules. Nothing a process writes is seen by another.
+//!
+//! Programs that name `_G` may look at this table, or change names in it that other code uses. They get
+//! a copy of the environment instead, and Luau looks every global up in it when it is used.
 
 use std::ffi::c_int;
 
+use crate::lang::translate;
 use crate::runtime::engine::raw::{Anchor, State, Type, libraries};
 use crate::runtime::engine::vm::VmData;
 use crate::runtime::engine::{Raise, error};
@@ -36,6 +40,8 @@ struct Set {
     environment: Anchor,
     /// `{__index = environment}`, of the globals of each process.
     metatable: Anchor,
+    /// What is copied for processes that name `_G`; made for the first one.
+    copied: Option<Anchor>,
 }
 
 /// Makes the base environment and registers all types of userdata.
@@ -81,15 +87,11 @@ impl Environments {
         // table for all processes.
         l.set_read_only(-1, true);
         l.set_safe_env(-1, true);
-        l.new_table(0, 2);
-        l.push_value(-2);
-        l.set_field(-2, "__index");
-        l.push_str("locked");
-        l.set_field(-2, "__metatable");
-        l.set_read_only(-1, true);
+        push_fallback(l);
         let metatable = l.anchor();
         let environment = l.anchor();
-        self.sets.push(Set { modules: granted.to_vec(), environment, metatable });
+        let modules = granted.to_vec();
+        self.sets.push(Set { modules, environment, metatable, copied: None });
         self.sets.len() - 1
     }
 
@@ -112,9 +114,60 @@ impl Environments {
         self.sets[at].environment.push(l);
     }
 
-    pub fn push_metatable(&self, at: usize, l: State) {
+    /// Pushes new globals before the environment.
+    pub fn push_globals(&self, at: usize, l: State) {
+        l.new_table(0, 0);
         self.sets[at].metatable.push(l);
+        l.set_metatable(-2);
+        l.set_safe_env(-1, true);
     }
+
+    /// Pushes new globals with all of the environment in them, and themselves as `_G`.
+    pub fn push_own_globals(&mut self, at: usize, l: State) {
+        let set = &mut self.sets[at];
+        let copied = set.copied.get_or_insert_with(|| {
+            set.environment.push(l);
+            push_copy(l);
+            let copied = l.anchor();
+            l.pop(1);
+            copied
+        });
+        copied.push(l);
+        l.clone_table(-1);
+        l.remove(-2);
+        l.push_value(-1);
+        l.set_field(-2, "_G");
+    }
+}
+
+/// Pushes a metatable for tables that fall back on the table on top of the stack.
+fn push_fallback(l: State) {
+    l.new_table(0, 2);
+    l.push_value(-2);
+    l.set_field(-2, "__index");
+    l.push_str("locked");
+    l.set_field(-2, "__metatable");
+    l.set_read_only(-1, true);
+}
+
+/// Pushes a copy of the environment on top of the stack. What translations refer to is not in the copy
+/// but behind it: programs do not meet it when they look at all there is.
+fn push_copy(l: State) {
+    let environment = l.top();
+    l.new_table(0, 64);
+    l.new_table(0, 16);
+    let (copy, hidden) = (environment + 1, environment + 2);
+    let mut cursor = 0;
+    while let Some(next) = l.next_pair(environment, cursor) {
+        cursor = next;
+        let is_hidden =
+            l.bytes(-2).is_some_and(|name| name.starts_with(translate::RESERVED.as_bytes()));
+        l.raw_set(if is_hidden { hidden } else { copy });
+    }
+    l.set_read_only(hidden, true);
+    push_fallback(l);
+    l.set_metatable(copy);
+    l.pop(1);
 }
 
 /// Pushes what `tostring` makes of the value at `index`; runs `__tostring`.
@@ -231,8 +284,13 @@ mod tests {
         l.push_number(1.0);
         l.call(2, 0);
         walk.on("globals");
-        data.environments.push_metatable(at, l);
+        data.environments.push_globals(at, l);
+        assert!(l.get_metatable(-1));
         walk.on("metatable of globals");
+        data.environments.push_own_globals(at, l);
+        assert!(l.get_metatable(-1));
+        walk.on("metatable of own globals");
+        l.pop(2);
         for tag in 0..128 {
             l.push_type_metatable(tag);
             walk.on(&format!("metatable of tag {tag}"));

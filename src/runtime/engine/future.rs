@@ -9,8 +9,9 @@ use crate::infra::error::Error;
 use crate::runtime::engine::channel::{Attempt, ChannelRef, Source};
 use crate::runtime::engine::mail::PayloadObject;
 use crate::runtime::engine::raw::{State, Tagged};
+use crate::runtime::engine::slab::NONE;
 use crate::runtime::engine::slot::Slot;
-use crate::runtime::engine::vm::{NONE, VmData};
+use crate::runtime::engine::vm::VmData;
 use crate::runtime::engine::{error, tags, wire};
 
 pub struct Future {

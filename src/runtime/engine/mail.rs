@@ -3,17 +3,17 @@
 //! Three queues instead of one that is scanned: lifecycle events; messages for each topic somebody
 //! listens to; all others, for the inbox. Each is in order of arrival, which is all that can be seen,
 //! because each feeds a channel of its own. Mail that arrives before `inbox`, `events` or `listen` was
-//! called waits in its queue.
+//! called waits in its queue. What a listener leaves behind goes back among the others, to where its
+//! arrival puts it.
+//!
+//! A program may close such a channel itself: the next mail for it is dropped, and with it ends that the
+//! channel is fed. The one after it finds what would be there had nobody asked.
 //!
 //! However many topics a process listens to, a look into a table finds the channel of one, and the
 //! channel has the queue.
 
-use std::collections::VecDeque;
 use std::ffi::{CStr, c_int};
-use std::hash::{Hash, Hasher};
 use std::sync::Arc;
-
-use rustc_hash::FxHashMap;
 
 use crate::core::pid::Pid;
 use crate::core::relay::{Body, Exit, Outcome, Package};
@@ -22,46 +22,13 @@ use crate::infra::transcoder::Transcoder;
 use crate::infra::transcoder::wire::{Item, Wire};
 use crate::runtime::engine::channel::Source;
 use crate::runtime::engine::process::Process;
-use crate::runtime::engine::queue::Queue;
 use crate::runtime::engine::raw::{Anchor, Charge, State, Tagged};
+use crate::runtime::engine::slab::NONE;
 use crate::runtime::engine::slot::Slot;
-use crate::runtime::engine::vm::{NONE, VmData};
+use crate::runtime::engine::topic::Topic;
+use crate::runtime::engine::vm::VmData;
 use crate::runtime::engine::{error, tags, wire};
 use crate::runtime::modules::payload;
-
-/// A topic: common ones are numbered per VM and keep their Lua string.
-#[derive(Clone, Debug, PartialEq, Eq, Hash)]
-pub enum Topic {
-    Known(u16),
-    Text(TopicText),
-}
-
-/// A topic that is not numbered.
-#[derive(Clone, Debug)]
-pub struct TopicText {
-    bytes: Box<[u8]>,
-    _charge: Charge,
-}
-
-impl TopicText {
-    fn new(text: &[u8]) -> TopicText {
-        TopicText { bytes: text.into(), _charge: Charge::of(text.len()) }
-    }
-}
-
-impl PartialEq for TopicText {
-    fn eq(&self, other: &TopicText) -> bool {
-        self.bytes == other.bytes
-    }
-}
-
-impl Eq for TopicText {}
-
-impl Hash for TopicText {
-    fn hash<H: Hasher>(&self, state: &mut H) {
-        self.bytes.hash(state);
-    }
-}
 
 /// Values of a message, in the receiver's VM.
 pub enum Payload {
@@ -73,6 +40,8 @@ pub enum Payload {
 }
 
 pub struct Mail {
+    /// Counted per VM.
+    pub arrived: u64,
     pub from: Pid,
     pub topic: Topic,
     pub payload: Payload,
@@ -101,88 +70,6 @@ impl Notice {
                 Outcome::Error(error) => error.heap(),
             },
             Notice::Outdated(sources) => sources.iter().map(String::len).sum(),
-        }
-    }
-}
-
-/// Makes a channel take the mail of topics. Lies in the channel.
-pub struct Listener {
-    /// One, unless the channel is the program's own.
-    topics: Vec<Topic>,
-    /// Receivers get message objects instead of the bare value.
-    messages: bool,
-    queue: Queue<Mail>,
-    /// The channel is the program's own.
-    own: bool,
-}
-
-/// The topics that a process listens to, and the channels that take them. Most processes have none.
-#[derive(Default)]
-pub struct Listeners {
-    by_topic: FxHashMap<Topic, u32>,
-    /// Mail in the queues of all listeners.
-    queued: usize,
-}
-
-impl Listeners {
-    pub fn is_empty(&self) -> bool {
-        self.by_topic.is_empty()
-    }
-
-    /// Bytes that they take, about.
-    pub fn memory(&self) -> usize {
-        let listener = size_of::<(Topic, u32)>() + size_of::<Listener>() + size_of::<Topic>();
-        self.by_topic.len() * listener + self.queued * size_of::<Mail>()
-    }
-}
-
-/// Known topics of a VM. Bounded: programs may make up topics without end.
-#[derive(Default)]
-pub struct Topics {
-    texts: Vec<(Box<[u8]>, Anchor)>,
-    by_address: FxHashMap<usize, u16>,
-    by_text: FxHashMap<Box<[u8]>, u16>,
-}
-
-const KNOWN_TOPICS_MAX: usize = 512;
-
-impl Topics {
-    /// The topic of the string at `index`.
-    #[inline]
-    pub fn of(&mut self, l: State, index: c_int) -> Topic {
-        // A known string is anchored, so its address is its identity.
-        if let Some(&known) = self.by_address.get(&l.address(index)) {
-            return Topic::Known(known);
-        }
-        self.of_text(l, l.bytes(index).unwrap_or_default())
-    }
-
-    pub fn of_text(&mut self, l: State, text: &[u8]) -> Topic {
-        if let Some(&known) = self.by_text.get(text) {
-            return Topic::Known(known);
-        }
-        if self.texts.len() >= KNOWN_TOPICS_MAX || text.len() > 128 {
-            return Topic::Text(TopicText::new(text));
-        }
-        let number = self.texts.len() as u16;
-        l.push_bytes(text);
-        self.by_address.insert(l.address(-1), number);
-        self.by_text.insert(text.into(), number);
-        self.texts.push((text.into(), l.anchor()));
-        Topic::Known(number)
-    }
-
-    pub fn push(&self, l: State, topic: &Topic) {
-        match topic {
-            Topic::Known(number) => self.texts[*number as usize].1.push(l),
-            Topic::Text(text) => l.push_bytes(&text.bytes),
-        }
-    }
-
-    pub fn bytes<'a>(&'a self, topic: &'a Topic) -> &'a [u8] {
-        match topic {
-            Topic::Known(number) => &self.texts[*number as usize].0,
-            Topic::Text(text) => &text.bytes,
         }
     }
 }
@@ -279,6 +166,13 @@ impl Payload {
     }
 }
 
+/// Unread mail beyond which those who send more, in the same VM, let the receiver run first.
+///
+/// A sender is faster than a receiver, and a quantum is thousands of messages: without this a mailbox
+/// grows by whatever senders have left of their quanta, into memory that is no longer in any cache and
+/// that each collection has to mark.
+const CROWDED: usize = 256;
+
 /// How a process ends that is linked to one that has failed.
 fn linked_failed() -> Error {
     Error::new(Kind::default(), "linked process failed").with_retryable(None)
@@ -299,7 +193,8 @@ impl VmData {
                 };
                 let charge = Charge::of(encoded.len());
                 let payload = Payload::Wire(encoded, charge);
-                self.receive_mail(process, Mail { from: package.from, topic, payload });
+                let mail = self.mail(package.from, topic, payload);
+                self.receive_mail(process, mail);
             }
             Body::Cancel { reason } => {
                 let notice = Notice::Cancel { from: package.from, reason, at: self.unix_now };
@@ -381,44 +276,53 @@ impl VmData {
         }
     }
 
+    /// A message that has just arrived.
+    pub fn mail(&mut self, from: Pid, topic: Topic, payload: Payload) -> Mail {
+        self.arrivals += 1;
+        Mail { arrived: self.arrivals, from, topic, payload }
+    }
+
     pub fn receive_mail(&mut self, process: u32, mail: Mail) {
-        if let Some(listeners) = &mut self.processes[process].listeners
-            && let Some(&channel) = listeners.by_topic.get(&mail.topic)
-        {
-            let place = &mut self.channels[channel];
-            if place.closed {
-                // Lua closed it: this message is dropped and the subscription ends.
-                self.end_listener(process, channel);
-            } else if let Some(receiver) = place.receivers.pop_front() {
-                let messages = place.listener.as_ref().is_some_and(|l| l.messages);
-                self.hand_mail(receiver, channel, mail, messages);
-            } else if let Some(listener) = &mut place.listener {
-                listener.queue.push_back(mail);
-                listeners.queued += 1;
-            }
-            return;
-        }
+        let Some(mail) = self.listened(process, mail) else { return };
         let inbox = self.processes[process].inbox;
-        if inbox != NONE
-            && let Some(receiver) = self.channels[inbox].receivers.pop_front()
-        {
-            self.hand_mail(receiver, inbox, mail, true);
-            return;
+        if inbox != NONE {
+            let place = &mut self.channels[inbox];
+            if place.closed {
+                self.end_subscription(process, Source::Inbox);
+                return;
+            }
+            if let Some(receiver) = place.receivers.pop_front() {
+                self.hand_mail(receiver, inbox, mail, true);
+                return;
+            }
         }
         self.processes[process].mail.push_back(mail);
     }
 
-    fn hand_mail(&mut self, receiver: u32, channel: u32, mail: Mail, messages: bool) {
+    /// Had a process better run before it gets more mail?
+    #[inline]
+    pub fn is_crowded(&self, process: u32) -> bool {
+        let process = &self.processes[process];
+        let listened = process.listeners.as_ref().map_or(0, |listeners| listeners.queued());
+        process.mail.len() + listened >= CROWDED
+    }
+
+    pub fn hand_mail(&mut self, receiver: u32, channel: u32, mail: Mail, messages: bool) {
         self.received(receiver, channel, true, |vm, l| vm.push_mail(l, mail, messages));
     }
 
     pub fn receive_notice(&mut self, process: u32, notice: Notice) {
         let events = self.processes[process].events;
-        if events != NONE
-            && let Some(receiver) = self.channels[events].receivers.pop_front()
-        {
-            self.received(receiver, events, true, |vm, l| vm.push_notice(l, notice));
-            return;
+        if events != NONE {
+            let place = &mut self.channels[events];
+            if place.closed {
+                self.end_subscription(process, Source::Events);
+                return;
+            }
+            if let Some(receiver) = place.receivers.pop_front() {
+                self.received(receiver, events, true, |vm, l| vm.push_notice(l, notice));
+                return;
+            }
         }
         let charge = Charge::of(notice.held());
         self.processes[process].notices.push_back((notice, charge));
@@ -433,7 +337,7 @@ impl VmData {
             Source::Events => !process.notices.is_empty(),
             Source::Listener => {
                 let listener = self.channels[channel].listener.as_ref();
-                listener.is_some_and(|listener| !listener.queue.is_empty())
+                listener.is_some_and(|listener| !listener.is_empty())
             }
             Source::Bus => self.has_event(channel),
         }
@@ -460,24 +364,18 @@ impl VmData {
                 }
                 None => false,
             },
-            Source::Listener => {
-                let listener = self.channels[channel].listener.as_mut();
-                match listener.and_then(|l| Some((l.queue.pop_front()?, l.messages))) {
-                    Some((mail, messages)) => {
-                        if let Some(listeners) = &mut process.listeners {
-                            listeners.queued -= 1;
-                        }
-                        self.push_mail(l, mail, messages);
-                        true
-                    }
-                    None => false,
+            Source::Listener => match self.take_listened(channel) {
+                Some((mail, messages)) => {
+                    self.push_mail(l, mail, messages);
+                    true
                 }
-            }
+                None => false,
+            },
         }
     }
 
     /// Pushes a message object, or the bare value: none is nil, several are a list.
-    fn push_mail(&mut self, l: State, mut mail: Mail, as_message: bool) {
+    pub fn push_mail(&mut self, l: State, mut mail: Mail, as_message: bool) {
         // Who lets go of messages unread leaves their bytes behind, which Luau does not see.
         let behind = mail.payload.encoded_len();
         if behind != 0 {
@@ -551,166 +449,6 @@ impl VmData {
 
     pub fn push_pid(&self, l: State, pid: Pid) {
         l.push_bytes(pid.text().as_bytes());
-    }
-
-    // -- subscriptions ------------------------------------------------------------------------
-
-    /// The channel of the inbox or of the events, made at the first call.
-    pub fn subscription(&mut self, process: u32, source: Source) -> u32 {
-        let slot = |p: &mut crate::runtime::engine::process::Process| match source {
-            Source::Inbox => p.inbox,
-            _ => p.events,
-        };
-        let known = slot(&mut self.processes[process]);
-        if known != NONE {
-            return known;
-        }
-        let channel = self.new_channel(process, 0, source);
-        self.channels[channel].holders += 1;
-        match source {
-            Source::Inbox => self.processes[process].inbox = channel,
-            _ => self.processes[process].events = channel,
-        }
-        channel
-    }
-
-    /// The channel of a topic's listener; mail for the topic moves to it.
-    pub fn listen(&mut self, process: u32, topic: Topic, messages: bool) -> u32 {
-        let listeners = self.processes[process].listeners.get_or_insert_default();
-        if let Some(&channel) = listeners.by_topic.get(&topic) {
-            if let Some(listener) = &mut self.channels[channel].listener {
-                listener.messages |= messages;
-            }
-            return channel;
-        }
-        let channel = self.new_channel(process, 1, Source::Listener);
-        let queue = self.take_topic(process, &topic);
-        let listeners = self.processes[process].listeners.get_or_insert_default();
-        listeners.queued += queue.len();
-        listeners.by_topic.insert(topic.clone(), channel);
-        let place = &mut self.channels[channel];
-        place.holders += 1;
-        let topics = vec![topic];
-        place.listener = Some(Box::new(Listener { topics, messages, queue, own: false }));
-        channel
-    }
-
-    /// Takes the mail of a topic out of the mailbox.
-    fn take_topic(&mut self, process: u32, topic: &Topic) -> Queue<Mail> {
-        let mail = &mut self.processes[process].mail;
-        // Most often there is none: then nothing has to be moved.
-        if !mail.iter().any(|mail| mail.topic == *topic) {
-            return Queue::default();
-        }
-        let (taken, rest): (VecDeque<Mail>, VecDeque<Mail>) =
-            std::mem::take(mail).into_iter().partition(|mail| mail.topic == *topic);
-        *mail = rest.into_iter().collect();
-        taken.into_iter().collect()
-    }
-
-    /// Makes a channel of the program's own take the mail of a topic, as bare values.
-    ///
-    /// `ALREADY_EXISTS`: another channel takes it; `INVALID`: the channel is fed by something else.
-    pub fn subscribe(&mut self, process: u32, topic: Topic, channel: u32) -> Result<(), Error> {
-        let listeners = self.processes[process].listeners.get_or_insert_default();
-        if let Some(&other) = listeners.by_topic.get(&topic) {
-            return match other == channel {
-                true => Ok(()),
-                false => Err(Error::new(Kind::AlreadyExists, "topic already has a channel")),
-            };
-        }
-        let place = &mut self.channels[channel];
-        match (&mut place.listener, place.source) {
-            (Some(listener), _) if listener.own => listener.topics.push(topic.clone()),
-            (None, Source::Lua) => {
-                let (topics, queue) = (vec![topic.clone()], Queue::default());
-                let listener = Listener { topics, messages: false, queue, own: true };
-                place.listener = Some(Box::new(listener));
-                place.source = Source::Listener;
-                place.holders += 1;
-            }
-            _ => return Err(Error::invalid("channel is already subscribed")),
-        }
-        listeners.by_topic.insert(topic.clone(), channel);
-        for mail in self.take_topic(process, &topic) {
-            self.receive_mail(process, mail);
-        }
-        Ok(())
-    }
-
-    /// Ends what [`VmData::subscribe`] began, or a listener. `false`: there is none.
-    pub fn unsubscribe(&mut self, process: u32, channel: u32) -> bool {
-        match &self.channels[channel].listener {
-            None => return false,
-            Some(listener) if !listener.own => {
-                self.end_listener(process, channel);
-                return true;
-            }
-            Some(_) => {}
-        }
-        let queue = self.remove_listener(process, channel).map(|listener| listener.queue);
-        for mail in queue.unwrap_or_default() {
-            self.receive_mail(process, mail);
-        }
-        self.release_channel(channel);
-        true
-    }
-
-    /// Ends the listener of a channel and closes it. `false`: there is none.
-    pub fn unlisten(&mut self, process: u32, channel: u32) -> bool {
-        if self.channels[channel].listener.is_none() {
-            return false;
-        }
-        self.end_listener(process, channel);
-        true
-    }
-
-    /// Takes the listener out of a channel, which becomes one like others; its hold is left.
-    fn remove_listener(&mut self, process: u32, channel: u32) -> Option<Box<Listener>> {
-        let listener = self.channels[channel].listener.take()?;
-        self.channels[channel].source = Source::Lua;
-        if let Some(listeners) = &mut self.processes[process].listeners {
-            for topic in &listener.topics {
-                listeners.by_topic.remove(topic);
-            }
-            listeners.queued -= listener.queue.len();
-        }
-        Some(listener)
-    }
-
-    fn end_listener(&mut self, process: u32, channel: u32) {
-        let Some(mut listener) = self.remove_listener(process, channel) else { return };
-        // One message counts as buffered: it can still be received.
-        if !self.channels[channel].closed
-            && let Some(mail) = listener.queue.pop_front()
-        {
-            let main = self.main;
-            self.push_mail(main, mail, listener.messages);
-            self.buffer(channel, Slot::take(main));
-        }
-        self.close_channel(channel);
-        for mail in listener.queue {
-            self.receive_mail(process, mail);
-        }
-        self.release_channel(channel);
-    }
-
-    /// Ends all listeners of a process: its mail is again what no channel has taken.
-    pub fn end_listeners(&mut self, process: u32) {
-        if self.processes[process].listeners.take().is_none() {
-            return;
-        }
-        // The list of channels begins with the youngest.
-        let mut queues = Vec::new();
-        let mut channel = self.processes[process].channels;
-        while channel != NONE {
-            let place = &mut self.channels[channel];
-            queues.extend(place.listener.take().map(|listener| listener.queue));
-            channel = place.next;
-        }
-        for queue in queues.into_iter().rev() {
-            queue.into_iter().for_each(|mail| self.processes[process].mail.push_back(mail));
-        }
     }
 }
 

@@ -13,12 +13,14 @@ use crate::runtime::engine::calls::Served;
 use crate::runtime::engine::coroutine::{self, Ran};
 use crate::runtime::engine::instances::Instance;
 use crate::runtime::engine::limits::memory_limit_exceeded;
-use crate::runtime::engine::mail::{Listeners, Mail, Notice};
+use crate::runtime::engine::listeners::Listeners;
+use crate::runtime::engine::mail::{Mail, Notice};
 use crate::runtime::engine::news::{Subscription, TerminalInput};
 use crate::runtime::engine::queue::Queue;
 use crate::runtime::engine::raw::{Charge, State, Type, VmPointer};
+use crate::runtime::engine::slab::NONE;
 use crate::runtime::engine::upgrade::{self, Upgrade};
-use crate::runtime::engine::vm::{NONE, VmData};
+use crate::runtime::engine::vm::VmData;
 use crate::runtime::engine::{Raise, error, wire};
 use crate::runtime::pool::Spread;
 use crate::system::frame::Frame;
@@ -341,12 +343,16 @@ pub(super) fn run_chunk(
         vm.get().push_chunk(chunk, thread);
         thread.pcall(0, 1).map_err(|_| error::from_raised(thread, -1))
     });
-    vm.get().definition(chunk).reliability.note(called || ran.is_err());
-    if let Err(problem) = ran {
+    let ready = ran.and_then(|()| take_method(vm.get(), chunk, thread));
+    vm.get().definition(chunk).reliability.note(called || ready.is_err());
+    if ready.is_err() {
         thread.set_top(0);
-        return Err(problem);
     }
-    let data = vm.get();
+    ready
+}
+
+/// Leaves the method in the place of what the chunk has returned.
+fn take_method(data: &mut VmData, chunk: u32, thread: State) -> Result<()> {
     if thread.type_of(-1) == Type::Function {
         return Ok(());
     }
@@ -357,7 +363,6 @@ pub(super) fn run_chunk(
             return Ok(());
         }
     }
-    thread.set_top(0);
     let method = &data.definition(chunk).method;
     Err(Error::not_found(format!("method \"{method}\" not found in module")))
 }
@@ -394,7 +399,12 @@ pub(super) fn run_body(
 
 /// Runs the libraries of a chunk: what each returns becomes a global of the process.
 pub(super) fn run_libraries(vm: VmPointer<VmData>, chunk: u32, thread: State) -> Result<()> {
-    let definition = vm.get().definition(chunk).clone();
+    let definition = vm.get().definition(chunk);
+    if definition.renamed.is_empty() && definition.libraries.is_empty() {
+        // Most have none. All VMs share the definition: they would pass its count around.
+        return Ok(());
+    }
+    let definition = definition.clone();
     for (alias, module) in &definition.renamed {
         vm.get().push_module(thread, module);
         thread.set_field(State::GLOBALS, alias);
@@ -466,7 +476,9 @@ pub struct Step {
 pub fn step(vm: VmPointer<VmData>, id: u32) -> Step {
     let mut switches = 0;
     let done = |switches| Step { switches, overstayed: false };
-    let turns = &mut vm.get().processes[id].turns;
+    let data = vm.get();
+    data.born = 0;
+    let turns = &mut data.processes[id].turns;
     *turns = turns.saturating_add(1);
     loop {
         let data = vm.get();
@@ -499,6 +511,10 @@ pub fn step(vm: VmPointer<VmData>, id: u32) -> Step {
                 // before this one blocks.
                 data.requeue_first(next);
                 return Step { switches, overstayed: true };
+            }
+            Ran::GaveWay => {
+                data.requeue_first(next);
+                return done(switches);
             }
             Ran::Finished if data.processes[id].main == next => {
                 let thread = data.coroutines[next].thread;
@@ -537,10 +553,11 @@ pub fn end_deadlocked(data: &mut VmData) {
     while let Some(id) = data.suspects.pop() {
         if data.is_deadlocked(id) {
             let threads = data.processes[id].threads;
-            let error = Error::internal(format!(
+            let message = format!(
                 "deadlock: all coroutines blocked with no pending operations (threads={threads})"
-            ));
-            data.end(id, Outcome::Error(error.with_retryable(None)));
+            );
+            let error = Error::new(Kind::default(), message).with_retryable(None);
+            data.end(id, Outcome::Error(error));
         }
     }
 }

@@ -49,6 +49,13 @@ impl<T> Queue<T> {
         }
     }
 
+    /// Keeps the order of those whose key is the same.
+    pub fn sort_by_key<K: Ord>(&mut self, key: impl FnMut(&T) -> K) {
+        if let Some(queue) = &mut self.0 {
+            queue.make_contiguous().sort_by_key(key);
+        }
+    }
+
     pub fn iter(&self) -> impl Iterator<Item = &T> {
         self.0.iter().flat_map(|queue| queue.iter())
     }

@@ -48,16 +48,22 @@ pub fn select(cx: &mut Cx) -> Ret {
         l.pop(1);
         set
     };
-    let count = l.raw_len(1);
+    let mut places = Places::of(l);
     let mut open_cases = 0;
     let mut closed_sends = 0;
     // First pass: the first ready case wins.
-    for n in 1..=count {
+    while let Some(n) = places.next(l) {
         l.raw_get_index(1, n);
         let Some((channel, sends)) =
             l.with::<CaseObject, _>(-1, |case| (case.channel.id, case.send.is_some()))
         else {
-            if l.type_of(-1) == Type::Boolean && !l.bool(-1) {
+            // What `cond and ch:case_receive()` leaves of a case that is not wanted.
+            let unwanted = match l.type_of(-1) {
+                Type::Nil => true,
+                Type::Boolean => !l.bool(-1),
+                _ => false,
+            };
+            if unwanted {
                 l.pop(1);
                 continue;
             }
@@ -103,18 +109,62 @@ pub fn select(cx: &mut Cx) -> Ret {
     if open_cases == 0 && closed_sends > 0 {
         return Err("send on closed channel".into());
     }
-    wait(cx, count, open_cases)
+    wait(cx, places, open_cases)
+}
+
+/// Where the cases are in the table: in its list part, which may end at a hole, then what lies behind
+/// holes. Most selects have none, and are done with the list part when a case is ready.
+struct Places {
+    count: usize,
+    /// Behind a hole, in order; `None`: nobody has looked.
+    behind: Option<SmallVec<[usize; 4]>>,
+    next: usize,
+}
+
+impl Places {
+    fn of(l: State) -> Places {
+        Places { count: l.raw_len(1), behind: None, next: 0 }
+    }
+
+    fn next(&mut self, l: State) -> Option<usize> {
+        self.next += 1;
+        if self.next <= self.count {
+            return Some(self.next);
+        }
+        let behind = self.behind.get_or_insert_with(|| places_behind(l, self.count));
+        behind.get(self.next - self.count - 1).copied()
+    }
+
+    fn again(self) -> Places {
+        Places { next: 0, ..self }
+    }
+}
+
+/// The places of the table's values behind `count`.
+fn places_behind(l: State, count: usize) -> SmallVec<[usize; 4]> {
+    let mut places = SmallVec::new();
+    let mut cursor = 0;
+    while let Some(next) = l.next_pair(1, cursor) {
+        let key = if l.type_of(-2) == Type::Number { l.number(-2) } else { None };
+        let range = count as f64 + 1.0..=f64::from(c_int::MAX);
+        places.extend(key.filter(|n| range.contains(n) && n.fract() == 0.0).map(|n| n as usize));
+        l.pop(2);
+        cursor = next;
+    }
+    places.sort_unstable();
+    places
 }
 
 /// Second pass: nothing is ready, so the coroutine waits on every open case.
-fn wait(cx: &mut Cx, count: usize, open_cases: usize) -> Ret {
+fn wait(cx: &mut Cx, places: Places, open_cases: usize) -> Ret {
     let l = cx.l;
     let coroutine = cx.suspendable()?;
     if open_cases == 0 {
         return cx.suspend(Wait::Forever);
     }
     let mut cases = SmallVec::new();
-    for n in 1..=count {
+    let mut places = places.again();
+    while let Some(n) = places.next(l) {
         l.raw_get_index(1, n);
         let case = l.with::<CaseObject, _>(-1, |case| {
             (case.channel.id, case.send.as_ref().map(|value| value.share()))

@@ -11,7 +11,8 @@ use crate::infra::transcoder::wire::Wire;
 use crate::runtime::engine::chunk::Definition;
 use crate::runtime::engine::process::run_chunk;
 use crate::runtime::engine::raw::VmPointer;
-use crate::runtime::engine::vm::{NONE, VmData};
+use crate::runtime::engine::slab::NONE;
+use crate::runtime::engine::vm::VmData;
 use crate::runtime::engine::wire;
 
 /// The code to go on with, and the arguments of its method.

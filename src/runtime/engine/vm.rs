@@ -2,7 +2,6 @@
 
 use std::any::Any;
 use std::collections::VecDeque;
-use std::ops::{Index, IndexMut};
 use std::ptr::NonNull;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Weak};
@@ -25,21 +24,21 @@ use crate::runtime::engine::chunk::Definition;
 use crate::runtime::engine::coroutine::{self, Break, Coroutine, Wait};
 use crate::runtime::engine::env::Environments;
 use crate::runtime::engine::housekeeping::Housekeeping;
-use crate::runtime::engine::instances::{self, Instances, Prepare, Upkeep};
+use crate::runtime::engine::instances::{self, Prepare, Upkeep};
 use crate::runtime::engine::launch::Starts;
-use crate::runtime::engine::mail::{Topics, unix_now};
+use crate::runtime::engine::loaded::{Chunks, TURNS_THAT_TELL};
+use crate::runtime::engine::mail::unix_now;
 use crate::runtime::engine::process::{self, Process, Spec};
-use crate::runtime::engine::raw::{Anchor, Guard, InterruptSwitch, State, Type, VmPointer};
+use crate::runtime::engine::raw::{Anchor, Guard, InterruptSwitch, State, VmPointer};
 use crate::runtime::engine::recipes::Recipes;
+use crate::runtime::engine::slab::{NONE, Slab32};
+use crate::runtime::engine::topic::Topics;
 use crate::runtime::engine::{calls, env, wire};
 use crate::runtime::pool::VmPool;
 use crate::system::functions::Function;
 use crate::system::host::{Host, Seat};
 use crate::system::kernel::Kernel;
 use crate::system::spawn::SpawnRequest;
-
-/// "None" in the links between slab places.
-pub const NONE: u32 = u32::MAX;
 
 /// Coroutine switches between two looks at the clock and at the event queue.
 const SWITCHES_PER_LOOK: u32 = 32;
@@ -58,68 +57,6 @@ const GC_EFFORT: i32 = 200;
 const GC_SHORT: (i32, i32) = (115, 1000);
 /// Finished threads kept for the next processes.
 const THREADS_KEPT: usize = 64;
-
-/// A slab with 32-bit places.
-pub struct Slab32<T>(slab::Slab<T>);
-
-impl<T> Default for Slab32<T> {
-    fn default() -> Slab32<T> {
-        Slab32(slab::Slab::new())
-    }
-}
-
-impl<T> Slab32<T> {
-    pub fn insert(&mut self, value: T) -> u32 {
-        u32::try_from(self.0.insert(value)).expect("fewer than 2^32 objects in a VM")
-    }
-
-    pub fn remove(&mut self, at: u32) -> T {
-        self.0.remove(at as usize)
-    }
-
-    pub fn get(&self, at: u32) -> Option<&T> {
-        self.0.get(at as usize)
-    }
-
-    pub fn get_mut(&mut self, at: u32) -> Option<&mut T> {
-        self.0.get_mut(at as usize)
-    }
-
-    pub fn contains(&self, at: u32) -> bool {
-        self.0.contains(at as usize)
-    }
-
-    pub fn len(&self) -> usize {
-        self.0.len()
-    }
-
-    pub fn iter(&self) -> impl Iterator<Item = &T> {
-        self.0.iter().map(|(_, value)| value)
-    }
-
-    /// Gives back room behind the last place that is taken.
-    pub fn shrink(&mut self) {
-        self.0.shrink_to_fit();
-    }
-
-    pub fn is_empty(&self) -> bool {
-        self.0.is_empty()
-    }
-}
-
-impl<T> Index<u32> for Slab32<T> {
-    type Output = T;
-
-    fn index(&self, at: u32) -> &T {
-        &self.0[at as usize]
-    }
-}
-
-impl<T> IndexMut<u32> for Slab32<T> {
-    fn index_mut(&mut self, at: u32) -> &mut T {
-        &mut self.0[at as usize]
-    }
-}
 
 /// What a timer does when it fires.
 #[derive(Clone, Copy, Debug)]
@@ -174,6 +111,8 @@ pub struct VmData {
     pub outgoing: Slab32<Outgoing>,
     /// Unix time in seconds, as of the last look at the clock.
     pub unix_now: f64,
+    /// Messages that have come so far.
+    pub arrivals: u64,
     pub topics: Topics,
     pub addresses: Addresses,
     /// Where messages to other VMs are written before they get a buffer of their length.
@@ -214,8 +153,6 @@ pub struct VmData {
     pub is_strict: bool,
     /// Its collector works as if memory were short.
     is_short: bool,
-    /// Looks at the clock so far.
-    looks: u32,
     /// Size that the heap may have, if the one process of this VM has a limit.
     pub memory_limit: Option<usize>,
     /// It was made for one process, and whatever that must keep with it.
@@ -225,54 +162,17 @@ pub struct VmData {
     next: u32,
     /// How many of those have had their turn in a row.
     hops: u32,
-    chunks: Vec<Loaded>,
-    /// Whether this VM runs native code; unknown until some is wanted.
-    native: Option<bool>,
-    chunk_places: FxHashMap<usize, usize>,
+    pub chunks: Chunks,
+    /// Processes started by the one whose turn it is, in this turn.
+    pub born: u32,
     threads: Vec<(State, Anchor)>,
     /// Of the running slice.
     resumes: Option<NonNull<AtomicU64>>,
     cell: Option<NonNull<Arc<VmCell>>>,
 }
 
-/// A definition's chunk in this VM.
-struct Loaded {
-    /// Held, so that its address stays a valid key.
-    definition: Arc<Definition>,
-    function: Anchor,
-    /// Name of the method.
-    method: Anchor,
-    environment: usize,
-    /// Processes that have ended since the definition was told, and how many of them were long; it has
-    /// been told once at least.
-    ended: u32,
-    long: u32,
-    told: bool,
-    /// The latest look at the clock before one ended, and how many have ended since, after few turns.
-    ended_since: (u32, u32),
-    /// How often a process of it took its whole quantum in one go.
-    overstays: u32,
-    /// Of a function.
-    instances: Instances,
-}
-
-/// Chunks whose processes overstay so often get native code.
-///
-/// Not all and not at once: it costs time and memory in each VM, and code that mostly calls host
-/// functions and waits is slower with it (a pair that talks: 1.75 instead of 1.17 us a trip), while
-/// code that computes takes two thirds of the time.
-const OVERSTAYS_INTERPRETED: u32 = 4;
-
-/// Ended processes of a definition that a VM keeps to itself for a while.
-const ENDED_UNTOLD: u32 = 64;
-/// Processes of a kind that end after a few turns, but turns that take so long on average, are worth a
-/// start in another VM.
-const DEAR_TURN: Nanos = 10_000;
 /// Processes in a row that get their turn because the one before has woken them.
 const HOPS_MAX: u32 = 32;
-/// Turns between two looks from which their average tells anything.
-const TURNS_THAT_TELL: u32 = 8;
-
 impl VmData {
     fn new(main: State, kernel: Arc<Kernel>, pool: Weak<VmPool>, seat: Seat) -> VmData {
         let text = |name: &str| {
@@ -325,6 +225,7 @@ impl VmData {
             callees: Callees::default(),
             outgoing: Slab32::default(),
             unix_now: unix_now(),
+            arrivals: 0,
             topics: Topics::default(),
             addresses: Addresses::default(),
             scratch: Vec::new(),
@@ -350,15 +251,13 @@ impl VmData {
             adapting: Slab32::default(),
             is_strict,
             is_short: false,
-            looks: 0,
             memory_limit: None,
             alone: false,
             ready: VecDeque::new(),
             next: NONE,
             hops: 0,
-            chunks: Vec::new(),
-            native: None,
-            chunk_places: FxHashMap::default(),
+            chunks: Chunks::default(),
+            born: 0,
             threads: Vec::new(),
             resumes: None,
             cell: None,
@@ -430,132 +329,7 @@ impl VmData {
         None
     }
 
-    // -- chunks and threads -------------------------------------------------------------------
-
-    /// The place of a definition's chunk, loaded at the first call.
-    pub fn chunk(&mut self, definition: &Arc<Definition>) -> Result<u32> {
-        let key = Arc::as_ptr(definition) as usize;
-        if let Some(&place) = self.chunk_places.get(&key) {
-            return Ok(place as u32);
-        }
-        let main = self.main;
-        let environment = self.environments.of(main, &definition.modules);
-        // Loaded on a thread whose globals are the environment: there Luau resolves the imports.
-        let thread = main.new_thread();
-        self.environments.push(environment, thread);
-        thread.replace(State::GLOBALS);
-        let loaded = thread.load(&definition.chunk_name, &definition.bytecode);
-        if loaded.is_err() {
-            let text = String::from_utf8_lossy(thread.bytes(-1).unwrap_or_default()).into_owned();
-            main.pop(1);
-            return Err(Error::invalid(format!("load {}: {text}", definition.id)));
-        }
-        let function = thread.anchor();
-        main.pop(1);
-        main.push_str(&definition.method);
-        let method = main.anchor();
-        let place = self.chunks.len();
-        let definition = definition.clone();
-        let loaded = Loaded {
-            definition,
-            function,
-            method,
-            environment,
-            ended: 0,
-            long: 0,
-            told: false,
-            ended_since: (0, 0),
-            overstays: 0,
-            instances: Instances::default(),
-        };
-        // What is left of an earlier version serves no further call.
-        let id = &loaded.definition.id;
-        for old in self.chunks.iter_mut().filter(|old| old.definition.id == *id) {
-            old.instances.clear();
-        }
-        self.chunks.push(loaded);
-        self.chunk_places.insert(key, place);
-        Ok(place as u32)
-    }
-
-    /// The definition of a loaded chunk.
-    pub fn definition(&self, chunk: u32) -> &Arc<Definition> {
-        &self.chunks[chunk as usize].definition
-    }
-
-    /// Pushes the method out of the chunk's table on top of the stack.
-    pub fn push_method(&self, chunk: u32, thread: State) -> Type {
-        self.chunks[chunk as usize].method.push(thread);
-        thread.raw_get(-2)
-    }
-
-    /// Pushes the table of a granted module.
-    pub fn push_module(&mut self, l: State, name: &'static str) {
-        if !self.environments.push_module(l, name) {
-            l.push_nil();
-        }
-    }
-
-    /// What there is of the function with this chunk.
-    #[inline]
-    pub fn instances(&mut self, chunk: u32) -> &mut Instances {
-        &mut self.chunks[chunk as usize].instances
-    }
-
-    pub fn all_instances(&mut self) -> impl Iterator<Item = &mut Instances> {
-        self.chunks.iter_mut().map(|loaded| &mut loaded.instances)
-    }
-
-    /// A process of this chunk took its whole quantum.
-    pub fn count_overstay(&mut self, chunk: u32) {
-        let loaded = &mut self.chunks[chunk as usize];
-        loaded.overstays = loaded.overstays.saturating_add(1);
-        if loaded.overstays != OVERSTAYS_INTERPRETED {
-            return;
-        }
-        let main = self.main;
-        // The first one makes the VM ready for it; where the machine cannot, nothing changes.
-        if *self.native.get_or_insert_with(|| main.enable_native_code()) {
-            loaded.function.push(main);
-            main.compile_native(-1);
-            main.pop(1);
-        }
-    }
-
-    /// A process of this chunk has ended.
-    pub fn count_end(&mut self, chunk: u32, was_long: bool) {
-        let loaded = &mut self.chunks[chunk as usize];
-        loaded.ended += 1;
-        loaded.long += u32::from(was_long);
-        if loaded.ended_since.0 != self.looks {
-            loaded.ended_since = (self.looks, 0);
-        }
-        loaded.ended_since.1 += u32::from(!was_long);
-        if !loaded.told || loaded.ended >= ENDED_UNTOLD {
-            loaded.told = true;
-            let (ended, long) =
-                (std::mem::take(&mut loaded.ended), std::mem::take(&mut loaded.long));
-            loaded.definition.cost.on_end(ended, long);
-        }
-    }
-
-    /// Looks at the clock after so many turns since the last look at it. Those whose processes ended
-    /// meanwhile, and took a good part of the turns, were dear if these were.
-    fn look_back(&mut self, turns: u32, last: Nanos) -> Nanos {
-        let now = self.now();
-        if turns > 0 && now.saturating_sub(last) > DEAR_TURN * Nanos::from(turns) {
-            for loaded in &mut self.chunks {
-                let (look, ended) = loaded.ended_since;
-                if look == self.looks && ended * 4 >= turns {
-                    // One for all: turns that are dear each time are more than can be excused, but
-                    // not a worker that was taken off its core now and then.
-                    loaded.long += 1;
-                }
-            }
-        }
-        self.looks = self.looks.wrapping_add(1);
-        now
-    }
+    // -- hosts and threads ---------------------------------------------------------------------
 
     /// The place of a host of this VM's processes.
     pub fn host(&mut self, host: &Arc<Host>) -> u32 {
@@ -576,13 +350,6 @@ impl VmData {
         self.hosts[host as usize].leave(self.seat);
     }
 
-    /// Pushes a fresh instance of a chunk onto a process's thread.
-    pub fn push_chunk(&mut self, place: u32, thread: State) {
-        self.chunks[place as usize].function.push(thread);
-        thread.clone_function(-1);
-        thread.remove(-2);
-    }
-
     /// A thread for a new process: a finished one if there is one.
     pub fn take_thread(&mut self) -> (State, Anchor) {
         match self.threads.pop() {
@@ -600,21 +367,6 @@ impl VmData {
             thread.reset_thread();
             self.threads.push((thread, anchor));
         }
-    }
-
-    /// Gives a thread new, empty globals before those of its definition.
-    pub fn fresh_globals(&mut self, thread: State, chunk: u32) {
-        let Loaded { ref definition, environment, .. } = self.chunks[chunk as usize];
-        let uses_g = definition.uses_g;
-        thread.new_table(0, usize::from(uses_g));
-        if uses_g {
-            thread.push_value(-1);
-            thread.set_field(-2, "_G");
-        }
-        self.environments.push_metatable(environment, thread);
-        thread.set_metatable(-2);
-        thread.replace(State::GLOBALS);
-        thread.set_safe_env(State::GLOBALS, true);
     }
 
     // -- events ---------------------------------------------------------------------------------
@@ -861,8 +613,8 @@ impl Drop for LuaVm {
         let burst = housekeeping.retired.then(|| self.data.get().kernel.scheduler.clone());
         // SAFETY: the VM is being dropped: nothing runs in it, and host functions are the only
         // others who would look for its data.
-        let mut data = unsafe { self.data.take() };
-        for (_, process) in &mut data.processes.0 {
+        let data = unsafe { self.data.take() };
+        for process in data.processes.iter() {
             if let Some(host) = data.hosts.get(process.host as usize) {
                 host.leave(data.seat);
             }

@@ -91,7 +91,8 @@ fn close(cx: &mut Cx) -> Ret {
     let wakes = !vm.channels[id].senders.is_empty() || !vm.channels[id].receivers.is_empty();
     match vm.channels[id].source {
         Source::Bus => vm.close_subscription(id),
-        _ => vm.close_channel(id),
+        Source::Lua => vm.close_channel(id),
+        Source::Inbox | Source::Events | Source::Listener => vm.close_fed(vm.current, id),
     }
     match wakes && cx.suspendable().is_ok() {
         true => cx.step_aside(0),

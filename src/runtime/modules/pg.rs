@@ -136,7 +136,10 @@ fn group_list(cx: &mut Cx, action: &str) -> Result<Result<Vec<String>, Error>, R
     let mut list = Vec::with_capacity(l.raw_len(2));
     for n in 1..=l.raw_len(2) {
         l.raw_get_index(2, n);
-        list.push(cx.string(l.top())?);
+        let named = cx.string(l.top());
+        let got = l.type_name(-1);
+        let problem = || format!("list of strings expected, got {got} at {n}");
+        list.push(named.map_err(|_| cx.bad_argument(2, &problem()))?);
         l.pop(1);
     }
     if list.is_empty() || list.iter().any(String::is_empty) {

@@ -222,6 +222,14 @@ fn is_within(kernel: &Kernel, pid: Pid, host: HostId) -> bool {
     false
 }
 
+/// How a caller is told of the error that ended a call: one without a kind is internal.
+pub fn as_told(error: Error) -> Error {
+    match error.kind() {
+        Kind::Unknown => error.with_kind(Kind::Internal),
+        _ => error,
+    }
+}
+
 fn launch(
     kernel: &Arc<Kernel>,
     control: &Arc<CallControl>,
@@ -236,16 +244,15 @@ fn launch(
     let on_end: OnEnd = Box::new(move |exit: &Exit| {
         ended.over();
         if let Some(done) = waiting.lock().take() {
-            done(exit.outcome.clone());
+            done(match &exit.outcome {
+                Outcome::Error(error) => Outcome::Error(as_told(error.clone())),
+                value => value.clone(),
+            });
         }
     });
     let is_process = matches!(function.code, Code::Process { .. });
     let failed = move |error: Error| {
-        let error = match error.kind() {
-            Kind::Internal => error,
-            _ if is_process => Error::internal(error.message()).with_source(error),
-            _ => error,
-        };
+        let error = if is_process { error.with_kind(Kind::Internal) } else { error };
         if let Some(done) = done.lock().take() {
             done(Outcome::Error(error));
         }

@@ -5,7 +5,7 @@
 //!
 //! Left as Luau has it: error texts of its functions, and functions beyond the specification.
 
-mod bits;
+mod integers;
 mod math;
 mod numbers;
 mod print;
@@ -88,7 +88,7 @@ pub fn fill(l: State) {
         ],
     );
     numbers::fill(l);
-    bits::fill(l);
+    integers::fill(l);
     string::open(l);
     l.set_field(-2, "string");
     table::open(l);

@@ -8,7 +8,7 @@ interface process
   function spawn(id: string, host: string, ...: any): (string?, error?)
   --- Like `spawn`; this process gets an EXIT event when it ends.
   function spawn_monitored(id: string, host: string, ...: any): (string?, error?)
-  --- Like `spawn`; if one ends, so does the other.
+  --- Like `spawn`; if one fails, so does the other, unless it traps that: see `set_options`.
   function spawn_linked(id: string, host: string, ...: any): (string?, error?)
   function spawn_linked_monitored(id: string, host: string, ...: any): (string?, error?)
   --- Starts a process, waits for its end: what it returned, or nil and an error.
@@ -33,8 +33,10 @@ interface process
   function cancel(destination: string, reason?: any): (boolean?, error?)
   --- Ends a process.
   function terminate(destination: string): (boolean?, error?)
+  --- An EXIT event when that process ends, however it does.
   function monitor(destination: string): (boolean?, error?)
   function unmonitor(destination: string): (boolean?, error?)
+  --- If one of the two fails, so does the other, unless it traps that.
   function link(destination: string): (boolean?, error?)
   function unlink(destination: string): (boolean?, error?)
   function get_options(): any

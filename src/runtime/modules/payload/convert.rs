@@ -98,7 +98,11 @@ fn push_text(l: State, by: &Transcoder) -> Result<()> {
             l.push_bytes(&text);
         }
         Type::Table => {
-            let text = to_json::encode(l, -1, Empty::List, by.room()).map_err(Error::internal)?;
+            let text = match to_json::encode(l, -1, Empty::List, by.room()) {
+                Ok(text) => text,
+                // With holes, or keys of both sorts: what YAML makes of it.
+                Err(_) => by.encode(Encoding::Json, &read(l, by, Format::Lua)?)?,
+            };
             l.push_bytes(&text);
         }
         _ => l.push_text_of(-1),

@@ -88,7 +88,7 @@ fn no_path() -> Error {
 
 /// The Lua value; an error has none.
 fn data(cx: &mut Cx) -> Ret {
-    let by = cx.vm().kernel.transcoder.clone();
+    let by = cx.vm().kernel.transcoder;
     let converted = match content(cx)? {
         Some(format) => convert::to_lua(cx.l, &by, format),
         None => Err(no_path()),
@@ -111,7 +111,7 @@ fn transcode(cx: &mut Cx) -> Ret {
     }
     let to = FORMATS.iter().find(|(_, text, _)| *text == to).and_then(|(_, _, format)| *format);
     let (Some(from), Some(to)) = (from, to) else { return cx.fail(no_path()) };
-    let by = cx.vm().kernel.transcoder.clone();
+    let by = cx.vm().kernel.transcoder;
     if let Err(error) = convert::convert(l, &by, from, to) {
         return cx.fail(error);
     }

@@ -7,9 +7,10 @@ use crate::infra::error::Error;
 use crate::infra::transcoder::wire::Wire;
 use crate::runtime::engine::channel::Source;
 use crate::runtime::engine::coroutine::Wait;
-use crate::runtime::engine::mail::{Mail, Payload, Topic};
+use crate::runtime::engine::mail::Payload;
 use crate::runtime::engine::raw::{State, Type};
 use crate::runtime::engine::slot::Slot;
+use crate::runtime::engine::topic::Topic;
 use crate::runtime::engine::vm::VmData;
 use crate::runtime::engine::{Cx, Raise, Ret, copy, wire};
 use crate::runtime::modules::process::push_failure;
@@ -40,8 +41,11 @@ pub(super) fn send(cx: &mut Cx) -> Ret {
         let payload = copied(cx, 3)?;
         let vm = cx.vm();
         let topic = vm.topics.of(l, 2);
-        vm.receive_mail(target, Mail { from, topic, payload });
-        return cx.bool(true);
+        let mail = vm.mail(from, topic, payload);
+        vm.receive_mail(target, mail);
+        let is_crowded = vm.is_crowded(target) && target != vm.current;
+        l.push_bool(true);
+        return if is_crowded { cx.give_way(1) } else { cx.values(1) };
     }
     let mut message = Wire::with_buffer(std::mem::take(&mut cx.vm().scratch));
     message.str(topic);

@@ -133,8 +133,11 @@ impl VmData {
         let Ok(parts) = PidParts::parse(text) else {
             return self.kernel.topology.names().find(text).ok_or_else(unresolved);
         };
+        let own = self.kernel.pids.node();
         let node = match parts.node {
-            "" => self.kernel.pids.node(),
+            "" => own,
+            // The name of a node that has none.
+            "local" if own == NodeId::LOCAL => own,
             name => NodeId::find(name).ok_or_else(|| Error::not_found("node not found"))?,
         };
         // A host nobody has registered, or a number no generator makes: the text is a PID, but
