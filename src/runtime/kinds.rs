@@ -239,6 +239,9 @@ fn unit(entry: &Entry) -> Result<Unit> {
 /// The code of an entry, without what it imports.
 fn definition(entry: &Entry) -> Result<Definition> {
     let fields = Fields::new(entry)?;
+    if let Some(Value::Bytes(bytes)) = fields.value("source") {
+        return Err(not_utf8(entry, bytes));
+    }
     let source = fields.str("source")?;
     let given = fields.opt_str("method")?.filter(|m| !m.is_empty());
     let method = match entry.kind.as_str() {
@@ -268,6 +271,16 @@ fn definition(entry: &Entry) -> Result<Definition> {
     // One environment serves all entries with the same set.
     granted.sort_unstable();
     Definition::compile(entry.id.clone(), method, source, granted)
+}
+
+/// A file in another encoding comes as bytes.
+fn not_utf8(entry: &Entry, bytes: &[u8]) -> Error {
+    let good = bytes.utf8_chunks().next().map_or(0, |chunk| chunk.valid().len());
+    let line = bytes[..good].iter().filter(|&&byte| byte == b'\n').count() + 1;
+    let column = good - bytes[..good].iter().rposition(|&byte| byte == b'\n').map_or(0, |n| n + 1);
+    let byte = bytes.get(good).copied().unwrap_or_default();
+    let reason = format!("a source is UTF-8 text, byte {byte:#04x} has no place in it");
+    Error::invalid(format!("{}:{line}:{}: {reason}", entry.id, column + 1))
 }
 
 fn unknown_module(name: &str) -> Error {
@@ -322,5 +335,9 @@ mod tests {
         refused(&[source(), ("modules", modules(&["app:lib"]))], "modules");
         refused(&[source(), ("modules", Value::from("time"))], "modules");
         refused(&[("source", Value::from("return {"))], "app:p:1:");
+        let latin = Value::Bytes(b"-- caf\xe9\n-- gr\xfcn\nreturn {}".to_vec());
+        refused(&[("source", latin)], "app:p:1:7: a source is UTF-8 text, byte 0xe9");
+        let latin = Value::Bytes(b"return {}\n-- \xff".to_vec());
+        refused(&[("source", latin)], "app:p:2:4: a source");
     }
 }

@@ -310,7 +310,10 @@ fn chunks_without_the_method() {
 
 #[test]
 fn modules_that_are_not_granted() {
-    check_chunk("local sql = require('sql')", &["app:cli:1: module 'sql' not found"]);
+    check_chunk(
+        "local sql = require('sql')",
+        &["app:cli:1: module 'sql' not found: it is not among the modules"],
+    );
     let project = good();
     project.edit("src/_index.yaml", "modules: [errors, io, ", "modules: [");
     let words = ["failed to start process on host", "app:cli:1: module 'io' not found"];

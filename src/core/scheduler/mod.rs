@@ -14,7 +14,7 @@
 //!   longer than a tick.
 //! - *Slices*: a VM runs until it has nothing ready or its slice ends, then goes to the back of the
 //!   queue. A process that overstays inside a slice is interrupted by the ticker.
-//! - *Timers*: each VM keeps its own. A worker has an alarm ([`alarms`]) for the next deadline of each VM
+//! - *Timers*: each VM keeps its own. A worker has an alarm (`alarms.rs`) for the next deadline of each VM
 //!   that ran on it; the ticker rings those of a worker that cannot.
 //! - *Shutdown*: [`Scheduler::stop`] sets a flag and wakes all; workers leave after the slice they are
 //!   in. What is queued then is dropped with its VMs: whoever stops the scheduler has stopped the

@@ -157,7 +157,9 @@ fn require(cx: &mut Cx) -> Ret {
         return cx.values(1);
     }
     match l.index_field(State::GLOBALS, &name) {
-        Type::Nil => Err(Raise::Message(format!("module '{name}' not found"))),
+        Type::Nil => Err(Raise::Message(format!(
+            "module '{name}' not found: it is not among the modules and imports of the entry"
+        ))),
         _ => cx.values(1),
     }
 }
