@@ -10,6 +10,7 @@
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
+use crate::app::alarm::Alarm;
 use crate::app::components::{self, POOL, REGISTRY, SUPERVISOR};
 use crate::app::infrastructure::{Infrastructure, Options};
 use crate::app::log_events;
@@ -37,6 +38,8 @@ pub struct System {
     pub registry: Arc<Registry>,
     pub finder: Arc<Finder>,
     pub supervisor: Arc<Supervisor>,
+    /// For calls from outside.
+    pub alarm: Alarm,
     roster: Arc<Roster>,
     pool: Arc<VmPool>,
 }
@@ -65,6 +68,7 @@ impl System {
                 supervisor: parts.supervisor,
                 roster: parts.roster,
                 pool: parts.pool,
+                alarm: Alarm::default(),
                 infrastructure,
                 loader,
             }),
@@ -145,6 +149,7 @@ impl System {
         for error in self.loader.stop(&self.infrastructure.context, &observe) {
             logger.error("component did not stop", [("error", error.to_string().into())]);
         }
+        self.alarm.close();
         // While the workers still run: whoever waits for a slot hears that there will be none.
         self.kernel.functions.close();
         self.infrastructure.stop();

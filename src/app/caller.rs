@@ -16,7 +16,7 @@ use crate::system::security::{Actor, Scope, Security};
 
 /// On whose behalf functions are called and processes started: an actor, the policies that it is
 /// subject to, and context values. What is called hands all of it on to whatever it calls and starts
-/// itself.
+/// itself. And, not handed on, how patient its calls are.
 ///
 /// Made once, for a user who has signed in for example, and used for any number of calls, from any
 /// thread: see [`Runtime::call_as`](crate::Runtime::call_as) and
@@ -49,6 +49,7 @@ pub struct Caller {
     named: Option<Named>,
     /// None: there are none, and nothing has to be made to call on nobody's behalf.
     values: Option<Arc<Map>>,
+    options: Map,
     /// The first mistake; what is called with it fails by it.
     mistake: Option<Error>,
 }
@@ -99,6 +100,23 @@ impl Caller {
         self
     }
 
+    /// Options of calls, instead of those there were, as `with_options` has them in Lua: `timeout`, a text
+    /// like `"2s"` or milliseconds, after which the call is ended and fails with `Timeout`; `retry`, by
+    /// which it is made again when it fails. Each replaces what the function's entry has under
+    /// `meta.options`. They mean nothing to processes.
+    ///
+    /// ```
+    /// # use serde_json::json;
+    /// let retry = json!({ "max_attempts": 3, "initial_delay": "50ms" });
+    /// let patient = wippy::Caller::new().options(json!({ "timeout": "2s", "retry": retry }));
+    /// ```
+    pub fn options(mut self, options: impl Serialize) -> Caller {
+        if let Some(options) = self.fields("the options", &options) {
+            self.options = options;
+        }
+        self
+    }
+
     /// `value` as fields; what is wrong with it is kept.
     fn fields(&mut self, what: &str, value: &impl Serialize) -> Option<Map> {
         let mistake = match to_value(value) {
@@ -109,6 +127,10 @@ impl Caller {
         };
         self.mistake.get_or_insert(mistake);
         None
+    }
+
+    pub(super) fn own_options(&self) -> &Map {
+        &self.options
     }
 
     /// What a process or a call is given.

@@ -4,13 +4,14 @@ use std::sync::Arc;
 use std::sync::mpsc;
 use std::time::{Duration, Instant};
 
+use crate::app::attempts;
 use crate::app::boot::System;
 use crate::core::pid::Pid;
 use crate::core::registry::{Entry, EntryId};
 use crate::infra::error::{Error, Result};
-use crate::infra::transcoder::Value;
 use crate::infra::transcoder::wire::Wire;
-use crate::system::functions::{self, Call, OnOutcome};
+use crate::infra::transcoder::{Map, Value};
+use crate::system::functions::{Call, OnOutcome, Options};
 use crate::system::kernel::RootSpawn;
 use crate::system::spawn::{OnEnd, TerminalPort};
 
@@ -108,7 +109,9 @@ pub fn call(system: &System, entry: &EntryId, args: &[String], done: OnOutcome) 
     let function = system.kernel.functions.get(&entry.to_string())?;
     let values: Vec<Value> = args.iter().map(|arg| Value::from(arg.as_str())).collect();
     let (args, parent) = (Wire::of(&values), Pid::NONE);
-    functions::call(&system.kernel, Call { function, args, frame: None, parent, at: None }, done);
+    let options = Options::of(&function.options, &Map::new());
+    let call = Call { function, args, frame: None, parent, at: None };
+    attempts::begin(&system.kernel, &system.alarm, call, options, done);
     Ok(())
 }
 

@@ -1,6 +1,8 @@
 //! Application: project files to a running system.
 
+pub mod alarm;
 pub mod args;
+mod attempts;
 pub mod boot;
 pub mod builder;
 pub mod caller;

@@ -6,6 +6,7 @@
 
 use std::sync::{Arc, OnceLock};
 
+use crate::app::alarm::Alarm;
 use crate::app::components::{RegistryEvents, open_pool};
 use crate::app::infrastructure::{Infrastructure, MAILBOX, TABLE};
 use crate::app::project::entry_files::LocalFiles;
@@ -15,7 +16,7 @@ use crate::core::registry::{EntryId, Registry, Settings};
 use crate::core::relay::node::Host as RelayHost;
 use crate::infra::error::Result;
 use crate::infra::event_bus::EventBus;
-use crate::infra::transcoder::{Transcoder, Value};
+use crate::infra::transcoder::{Map, Transcoder, Value};
 use crate::runtime::engine::chunk::Definition;
 use crate::runtime::kinds;
 use crate::runtime::modules;
@@ -47,6 +48,7 @@ pub struct Node {
     pub pool: Arc<VmPool>,
     pub registry: Arc<Registry>,
     infrastructure: Infrastructure,
+    alarm: Alarm,
 }
 
 impl Node {
@@ -106,7 +108,7 @@ impl Node {
         let listener = PolicyListener { security, registry: own };
         registry.register_listener("security.policy", Arc::new(listener));
         kinds::register(&registry, &kernel, false);
-        Ok(Node { kernel, pool, registry, infrastructure })
+        Ok(Node { kernel, pool, registry, infrastructure, alarm: Alarm::default() })
     }
 
     /// The bus that its processes and its registry send to.
@@ -155,12 +157,13 @@ impl Node {
 
     /// Calls a function; [`Ended`] hears of its result. `NOT_FOUND`: there is none.
     pub fn call(&self, target: &str, args: &[Value]) -> Result<Ended> {
-        outside::call(&self.kernel, target, args, None)
+        outside::call(&self.kernel, &self.alarm, target, args, None, &Map::new())
     }
 }
 
 impl Drop for Node {
     fn drop(&mut self) {
+        self.alarm.close();
         self.kernel.functions.close();
         self.infrastructure.stop();
         self.pool.close();

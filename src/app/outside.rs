@@ -4,14 +4,16 @@
 
 use std::sync::{Arc, Weak};
 
+use crate::app::alarm::Alarm;
+use crate::app::attempts;
 use crate::app::pending::{Pending, pending};
 use crate::core::pid::Pid;
 use crate::core::relay::{Body, Exit, Outcome, Package};
 use crate::infra::error::Result;
-use crate::infra::transcoder::Value;
 use crate::infra::transcoder::wire::Wire;
+use crate::infra::transcoder::{Map, Value};
 use crate::system::frame::Frame;
-use crate::system::functions::{self, Call};
+use crate::system::functions::{self, Call, Options};
 use crate::system::kernel::{Kernel, RootSpawn, terminated};
 
 /// Starts a process of the entry `source` on `host`, in this frame. It is there once its chunk has run.
@@ -65,18 +67,30 @@ pub(super) fn message(topic: &str, values: &[Value]) -> Body {
     Body::Message(message)
 }
 
-/// Calls a function in this frame. `NOT_FOUND`: there is none.
+/// Calls a function in this frame. `own` are options of the caller, which replace those of the function.
+/// `NOT_FOUND`: there is none.
 pub fn call(
     kernel: &Arc<Kernel>,
+    alarm: &Alarm,
     target: &str,
     args: &[Value],
     frame: Option<Arc<Frame>>,
+    own: &Map,
 ) -> Result<Pending<Value>> {
     let function = kernel.functions.get(target)?;
     let (promise, outcome) = pending();
+    let options = Options::of(&function.options, own);
     let (args, parent) = (Wire::of(args), Pid::NONE);
     let call = Call { function, args, frame, parent, at: None };
     let done = Box::new(move |outcome| promise.keep(result(outcome)));
+    if !options.is_empty() {
+        let attempts = attempts::begin(kernel, alarm, call, options, done);
+        return Ok(outcome.with_abort(move || {
+            if let Some(attempts) = attempts.upgrade() {
+                attempts.cancel();
+            }
+        }));
+    }
     let control = functions::call(kernel, call, done);
     let weak = Arc::downgrade(kernel);
     Ok(outcome.with_abort(move || {

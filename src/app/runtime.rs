@@ -100,7 +100,8 @@ impl Runtime {
     /// Calls a function, `namespace:name`. Does not wait: what is returned does, or is awaited.
     ///
     /// What Lua returns is a [`Value`]; [`from_value`](crate::from_value) makes it a type. Calls beyond
-    /// the function's pool wait for their turn, without a thread of yours or ours.
+    /// the function's pool wait for their turn, without a thread of yours or ours. If the function's entry
+    /// has options (`meta.options`: `timeout`, `retry`), they hold for this call too.
     ///
     /// # Errors
     /// In the outcome: `NotFound` there is no such function; `Invalid` arguments that cannot be
@@ -138,7 +139,8 @@ impl Runtime {
         let called = args.into_values().and_then(|args| {
             self.with(|system| {
                 let frame = caller.frame(&system.kernel.security)?;
-                outside::call(&system.kernel, function, &args, frame)
+                let System { kernel, alarm, .. } = system;
+                outside::call(kernel, alarm, function, &args, frame, caller.own_options())
             })
         });
         called.unwrap_or_else(|error| Pending::ready(Err(error)))
@@ -383,6 +385,11 @@ entries:
       source: "return { main = function() require('funcs').call('app:never') end }" }
   - { name: never, kind: function.lua, method: main, pool: { size: 1 },
       source: "return { main = function() channel.new():receive() end }" }
+  - { name: limited, kind: function.lua, method: main, meta: { options: { timeout: 1h } },
+      source: "return { main = function() channel.new():receive() end }" }
+  - { name: again, kind: function.lua, method: main,
+      meta: { options: { retry: { max_attempts: 9, initial_delay: 1h, max_delay: 1h } } },
+      source: "return { main = function() return nil, errors.new({ kind = errors.UNAVAILABLE, message = 'x' }) end }" }
 "#;
 
     /// All that a runtime is made of hangs together by its kernel, so if that is gone, all is.
@@ -401,7 +408,9 @@ entries:
         }
         let endpoint = runtime.endpoint().unwrap();
         // Some of these are not even taken by a VM when it ends.
-        let calls: Vec<_> = (0..100).map(|_| runtime.call("app:never", ())).collect();
+        let calls = ["never", "limited", "again"].map(|name| format!("app:{name}"));
+        let calls = calls.iter().cycle().take(300);
+        let calls: Vec<_> = calls.map(|function| runtime.call(function, ())).collect();
         let starts: Vec<_> =
             (0..100).map(|_| runtime.spawn("app:waits", "app:hosts", ())).collect();
         let create = |n| Changes::new().create(format!("x:{n}"), "process.host", ());

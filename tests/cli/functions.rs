@@ -40,3 +40,11 @@ fn a_cycle_of_imports_is_named() {
     let ended = project.run("run -x app:add").exits(1);
     ended.says(&["import cycle: app:lib -> app:lib"]);
 }
+
+#[test]
+fn the_options_of_its_entry_hold() {
+    let project = project("channel.new():receive()");
+    let options = "    meta: {options: {timeout: 1}}\n    method: add\n";
+    project.edit("src/_index.yaml", "    method: add\n", options);
+    project.run("run -x app:add").exits(1).says(&["function call timed out"]);
+}

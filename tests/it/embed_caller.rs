@@ -26,6 +26,10 @@ entries:
       policy: { actions: funcs.call, resources: "*", effect: allow } }
   - { name: may_not_see, kind: security.policy,
       policy: { actions: funcs.call, resources: "app:who", effect: deny } }
+  - { name: flaky, kind: function.lua, method: main, source: "file://flaky.lua", pool: { size: 1 },
+      meta: { options: { retry: { max_attempts: 3, initial_delay: 1 } } } }
+  - { name: hasty, kind: function.lua, method: main, source: "file://turn.lua", pool: { size: 1 },
+      meta: { options: { timeout: 1 } } }
   - { name: turn, kind: function.lua, method: main, source: "file://turn.lua", pool: { size: 1 } }
 "#;
 
@@ -51,9 +55,21 @@ return { main = function(to)
     return "done"
 end }"#;
 
+/// Succeeds at the third attempt, tells of each.
+const FLAKY: &str = r#"
+local n = 0
+return { main = function(to)
+    n = n + 1
+    if to then process.send(to, "attempt", n) end
+    if n < 3 then
+        return nil, errors.new({ kind = errors.UNAVAILABLE, message = "attempt " .. n })
+    end
+    return n
+end }"#;
+
 fn builder() -> Builder {
     let builder = Runtime::builder().workers(2).entries_from_str(ENTRIES);
-    builder.source("who.lua", WHO).source("turn.lua", TURN)
+    builder.source("who.lua", WHO).source("turn.lua", TURN).source("flaky.lua", FLAKY)
 }
 
 fn runtime() -> Runtime {
@@ -251,4 +267,118 @@ fn a_process_may_end_with_its_handle() {
     drop(process.into_outcome().abort_on_drop());
     let is_gone = |error: &wippy::Error| *error.kind() == Kind::NotFound;
     until(|| runtime.send(pid, "x", ()).err().filter(is_gone));
+}
+
+// -- options of calls ------------------------------------------------------------------------------
+
+#[test]
+fn a_call_is_made_again_as_its_function_asks_for() {
+    let runtime = runtime();
+    let endpoint = runtime.endpoint().expect("runs");
+    let outcome = runtime.call("app:flaky", endpoint.pid().to_string()).wait(LONG);
+    assert_eq!(outcome, Ok(Value::Int(3)));
+    for n in 1..=3 {
+        assert_eq!(endpoint.receive(LONG).expect("an attempt").payload(), Ok(n));
+    }
+}
+
+#[test]
+fn a_caller_may_ask_for_other_attempts() {
+    let runtime = runtime();
+    let call = |retry: serde_json::Value| {
+        let caller = Caller::new().options(json!({ "retry": retry, "other": 1 }));
+        runtime.call_as(&caller, "app:flaky", ()).wait(LONG)
+    };
+    check(call(json!({ "max_attempts": 1 })), Kind::Unavailable, "attempt 1");
+    let skip = json!({ "max_attempts": 9, "skip_kinds": ["Unavailable"] });
+    check(call(skip), Kind::Unavailable, "attempt 2");
+    assert_eq!(call(json!({ "max_attempts": 1 })), Ok(Value::Int(3)));
+    let odd = Caller::new().options("soon");
+    check(
+        runtime.call_as(&odd, "app:flaky", ()).wait(LONG),
+        Kind::Invalid,
+        "the options is a string",
+    );
+}
+
+#[test]
+fn the_last_failure_is_told() {
+    let runtime = runtime();
+    let twice = json!({ "retry": { "max_attempts": 2, "initial_delay": 1 } });
+    let outcome = runtime.call_as(&Caller::new().options(twice), "app:flaky", ()).wait(LONG);
+    check(outcome, Kind::Unavailable, "attempt 2");
+}
+
+#[test]
+fn a_call_that_takes_too_long_is_ended() {
+    let runtime = runtime();
+    let to = runtime.endpoint().expect("runs").pid().to_string();
+    let hasty = Caller::new().options(json!({ "timeout": "1ms" }));
+    // The only place is free again after each.
+    for _ in 0..3 {
+        check(runtime.call("app:hasty", &*to).wait(LONG), Kind::Timeout, "call timed out");
+        let outcome = runtime.call_as(&hasty, "app:turn", &*to).wait(LONG);
+        check(outcome, Kind::Timeout, "call timed out");
+    }
+    let patient = Caller::new().options(json!({ "timeout": "1h" }));
+    assert_eq!(runtime.call_as(&patient, "app:turn", ()).wait(LONG), Ok("done".into()));
+    assert_eq!(runtime.call_as(&patient, "app:hasty", ()).wait(LONG), Ok("done".into()));
+}
+
+/// Whatever moment it comes at: an attempt under way, or the pause before the next.
+#[test]
+fn a_call_that_is_called_off_is_not_made_again() {
+    let runtime = runtime();
+    let endpoint = runtime.endpoint().expect("runs");
+    let retry = json!({ "max_attempts": 9, "initial_delay": "1h", "max_delay": "1h" });
+    let slow = Caller::new().options(json!({ "retry": retry, "timeout": "2h" }));
+    let call = runtime.call_as(&slow, "app:flaky", endpoint.pid().to_string());
+    endpoint.receive(LONG).expect("the first attempt");
+    call.abort();
+    let error = call.wait(LONG).expect_err("is called off");
+    assert!(["context canceled", "attempt 1"].contains(&error.message()), "{error}");
+    // In the pause: its place is free, so another call has got in.
+    let call = runtime.call_as(&slow, "app:flaky", endpoint.pid().to_string());
+    endpoint.receive(LONG).expect("the second attempt");
+    assert_eq!(runtime.call("app:flaky", ()).wait(LONG), Ok(Value::Int(3)));
+    call.abort();
+    check(call.wait(LONG), Kind::Canceled, "context canceled");
+}
+
+#[test]
+fn whatever_ends_a_call_it_gets_one_answer() {
+    let fails = "return { main = function()
+        return nil, errors.new({ kind = errors.UNAVAILABLE, message = 'no' })
+    end }";
+    let entry = json!({ "source": fails, "method": "main" });
+    let runtime = builder().entry("app:fails", "function.lua", entry).start().expect("starts");
+    let retry = json!({ "max_attempts": 4, "initial_delay": 1 });
+    thread::scope(|scope| {
+        for timeout in [json!(null), json!(1), json!(3), json!("1h")] {
+            let options = json!({ "retry": retry, "timeout": timeout });
+            let (runtime, caller) = (&runtime, Caller::new().options(options));
+            scope.spawn(move || {
+                for n in 0..60 {
+                    let calls = [0; 4].map(|_| runtime.call_as(&caller, "app:fails", ()));
+                    calls[n % 4].abort();
+                    let early = calls[(n + 1) % 4].wait(Duration::from_millis(n as u64 % 5));
+                    calls[(n + 1) % 4].abort();
+                    for (m, call) in calls.into_iter().enumerate() {
+                        let outcome = match m == (n + 1) % 4 {
+                            true if !is_late(&early) => early.clone(),
+                            _ => call.wait(LONG),
+                        };
+                        let kind = outcome.expect_err("fails").kind().clone();
+                        let expect = [Kind::Unavailable, Kind::Timeout, Kind::Canceled];
+                        assert!(expect.contains(&kind), "{kind:?}");
+                    }
+                }
+            });
+        }
+    });
+}
+
+/// There was no outcome yet, which is no outcome.
+fn is_late(outcome: &wippy::Result<Value>) -> bool {
+    outcome.as_ref().is_err_and(|error| error.message().contains("no outcome in time"))
 }
