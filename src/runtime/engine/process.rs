@@ -144,6 +144,13 @@ impl Process {
         served.is_some_and(Served::is_function)
     }
 
+    /// Is it a call that an instance of its pool may serve?
+    #[inline]
+    fn shares_instance(&self) -> bool {
+        let served = self.extra.as_ref().and_then(|extra| extra.served.as_ref());
+        served.is_some_and(|served| served.is_function() && served.slot.shares_instance())
+    }
+
     /// What it was given, if anything.
     #[inline]
     pub fn frame(&self) -> Option<&Arc<Frame>> {
@@ -235,9 +242,9 @@ fn try_start(
     process.started_at = data.unix_now;
     process.protected = host.kind == HostKind::Terminal;
     process.extra = spec.extra.take();
-    let is_function = process.is_function();
+    let (is_function, shares) = (process.is_function(), process.shares_instance());
     let (thread, anchor) = data.take_thread();
-    let warm = if is_function { data.take_instance(spec.chunk) } else { None };
+    let warm = if shares { data.take_instance(spec.chunk) } else { None };
     match &warm {
         Some(instance) => {
             instance.globals.push(thread);
