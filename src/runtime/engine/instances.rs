@@ -93,9 +93,7 @@ impl Instances {
         }
         self.idle.truncate(kept);
         self.idle.shrink_to_fit();
-        if self.idle.is_empty()
-            && let Some(here) = here
-        {
+        if let Some(here) = here {
             owner.move_out(here);
         }
         Seen::Gone
