@@ -92,7 +92,11 @@ mod tests {
         assert_eq!(delays, [100, 200, 400, 500, 500]);
         let one = retry(&[("initial_delay", 50.into()), ("jitter", 0.5.into())]);
         assert_eq!((one.delay(1, 0.0).as_millis(), one.delay(1, 1.0).as_millis()), (25, 75));
-        assert_eq!(Retry::of(&Value::from([("max_attempts", Value::Int(1))])), None);
+        let times = |n: i64| {
+            let retry = Retry::of(&Value::from([("max_attempts", Value::Int(n))]));
+            retry.map(|retry| retry.max_attempts)
+        };
+        assert_eq!([-1, 0, 1, 2].map(times), [None, None, None, Some(2)]);
         assert_eq!(Retry::of(&Value::Nil), None);
         for bad in [Value::Int(0), Value::Int(-5), "soon".into(), Value::Nil] {
             assert_eq!(retry(&[("initial_delay", bad)]).delay(1, 0.5).as_millis(), 100);

@@ -3,6 +3,7 @@
 mod blocking;
 mod callees;
 mod calls;
+mod canceled;
 #[path = "../lang/dialectize.rs"]
 mod dialectize;
 mod embed;
@@ -13,11 +14,14 @@ mod functions;
 mod groups;
 mod lifecycle;
 mod lua;
+mod options;
 mod outcome;
 mod permissions;
 mod pools;
 mod programs;
+mod replaced;
 mod scripted;
 mod spawners;
 mod system;
+mod vacant;
 mod visible;

@@ -186,6 +186,9 @@ fn types() {
     );
     check("local x: function = 1", &["1:10 expected a type, got 'function'"]);
     check("local x: `a` = 1", &["1:10 expected a type, got `a`"]);
+    check("local x: typeof = 1", &["1:17 expected '(' after 'typeof', got '='"]);
+    check("local x: typeof goto (1)", &["1:17 expected '(' after 'typeof', got 'goto'"]);
+    check("type A = {typeof}", &["1:17 expected '(' after 'typeof', got '}'"]);
     check("local x: A | = 1", &["1:14 expected a type, got '='"]);
     check("local x: T @min(y) = 1", &["1:17 only literals can be given here"]);
     check("function f(a?: T) end", &["1:13 a '?' belongs behind the type"]);

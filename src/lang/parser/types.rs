@@ -276,7 +276,8 @@ impl Parser<'_> {
         let next = self.peek(1);
         let joined = !next.newline;
         match (self.text(self.token()), next.kind) {
-            ("typeof", LeftParen) => return self.typeof_type(start),
+            // The name of a module it may be; the name of a type it is not.
+            ("typeof", next) if next != Dot => return self.typeof_type(start),
             ("keyof", LeftParen) if joined => {
                 self.bump();
                 let open = self.bump();
@@ -317,7 +318,9 @@ impl Parser<'_> {
 
     fn typeof_type(&mut self, start: u32) -> TypeId {
         self.bump();
-        let open = self.bump();
+        let Some(open) = self.expect(LeftParen, "after 'typeof'") else {
+            return self.type_node(self.since(start), TypeKind::Error);
+        };
         let expr = self.bracketed(Self::expr);
         self.close(RightParen, open);
         self.type_node(self.since(start), TypeKind::Typeof(expr))

@@ -315,9 +315,7 @@ impl VmData {
 
     /// Prepares the next attempt, if there is to be one.
     fn waits_to_retry(&mut self, at: u32, error: &Error) -> bool {
-        let Outgoing { owner, to, ref mut retry, .. } = self.outgoing[at];
-        let is_wanted = !matches!(to, To::Nobody) && self.by_uniq.contains_key(&owner.uniq());
-        let Some(retrying) = retry.as_mut().filter(|_| is_wanted) else { return false };
+        let Some(retrying) = &mut self.outgoing[at].retry else { return false };
         let Retrying { policy, attempts, .. } = &mut **retrying;
         if *attempts >= policy.max_attempts || !policy.wants(error) {
             return false;
@@ -336,12 +334,17 @@ impl VmData {
 
     /// The delay before the next attempt is over.
     pub fn call_again(&mut self, at: u32) {
-        let Some(retrying) = self.outgoing.get_mut(at).and_then(|call| call.retry.as_mut()) else {
-            return;
-        };
+        let Some(outgoing) = self.outgoing.get_mut(at) else { return };
+        let Some(retrying) = &mut outgoing.retry else { return };
         retrying.timer = None;
-        let call = retrying.call.clone();
-        self.launch(at, call, None);
+        match self.by_uniq.contains_key(&outgoing.owner.uniq()) {
+            true => {
+                let call = retrying.call.clone();
+                self.launch(at, call, None);
+            }
+            // It has ended meanwhile.
+            false => self.cancel_call(at),
+        }
     }
 
     /// The caller has waited long enough.
@@ -420,7 +423,7 @@ impl VmData {
             return false;
         };
         let (caller, instance) = (served.caller, served.instance.take());
-        let is_kept = served.slot.keeps_instance();
+        let is_kept = served.slot.shares_instance();
         if let Some(instance) = instance.filter(|_| is_kept) {
             self.give_instance(chunk, instance);
         }

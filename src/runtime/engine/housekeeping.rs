@@ -8,6 +8,7 @@
 
 use crate::core::vm::Slice;
 use crate::infra::clock::Nanos;
+use crate::runtime::engine::instances::Instances;
 use crate::runtime::engine::vm::VmData;
 
 /// How long a VM must have been idle.
@@ -63,6 +64,11 @@ impl VmData {
             && let Some(pool) = self.pool.upgrade()
         {
             self.housekeeping.retired = pool.retire(slice.cell);
+            if self.housekeeping.retired {
+                // No call comes here any more, however often others of the function are called: those
+                // that are left would be looked at for ever.
+                self.all_instances().for_each(Instances::clear);
+            }
         }
         self.kernel.scheduler.release_memory();
         false

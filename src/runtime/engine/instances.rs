@@ -11,6 +11,7 @@
 
 use std::sync::{Arc, Weak};
 
+use crate::core::vm::VmCell;
 use crate::infra::clock::Nanos;
 use crate::infra::error::Result;
 use crate::runtime::engine::calls::definition;
@@ -69,8 +70,8 @@ impl Instances {
         self.passes = !pool.keeps_all();
     }
 
-    /// A look at whether anybody has called.
-    fn look(&mut self) -> Seen {
+    /// A look, in the VM `here`, at whether anybody has called.
+    fn look(&mut self, here: Option<&Arc<VmCell>>) -> Seen {
         if self.idle.is_empty() || !self.passes {
             return Seen::Nothing;
         }
@@ -86,8 +87,15 @@ impl Instances {
         if self.quiet_looks < QUIET_LOOKS {
             return Seen::Something;
         }
-        self.idle.truncate(usize::from(owner.pool.kind == Kind::Adaptive));
+        let kept = usize::from(owner.pool.kind == Kind::Adaptive);
+        if self.idle.len() <= kept {
+            return Seen::Nothing;
+        }
+        self.idle.truncate(kept);
         self.idle.shrink_to_fit();
+        if let Some(here) = here {
+            owner.move_out(here);
+        }
         Seen::Gone
     }
 
@@ -157,7 +165,9 @@ impl VmData {
     /// Looks for functions that nobody calls any more.
     pub fn look_at_instances(&mut self) {
         self.upkeep.looks = false;
-        let seen: Vec<Seen> = self.all_instances().map(Instances::look).collect();
+        let cell = self.cell().cloned();
+        let look = |instances: &mut Instances| instances.look(cell.as_ref());
+        let seen: Vec<Seen> = self.all_instances().map(look).collect();
         if seen.contains(&Seen::Something) {
             self.look_later();
         }
@@ -193,6 +203,8 @@ impl VmData {
             true => self.adapt_later(at),
             false => {
                 self.adapting.remove(at);
+                // Perhaps that was all that kept this VM.
+                self.keep_house_soon();
             }
         }
     }

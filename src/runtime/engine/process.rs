@@ -165,6 +165,13 @@ impl Process {
         }));
     }
 
+    /// Is it a call that an instance of its pool may serve?
+    #[inline]
+    fn shares_instance(&self) -> bool {
+        let served = self.extra.as_ref().and_then(|extra| extra.served.as_ref());
+        served.is_some_and(|served| served.is_function() && served.slot.shares_instance())
+    }
+
     /// What it was given, if anything.
     #[inline]
     pub fn frame(&self) -> Option<&Arc<Frame>> {
@@ -259,9 +266,9 @@ fn try_start(
         process.protected = true;
         process.attach_terminal(&data.kernel, host.id);
     }
-    let is_function = process.is_function();
+    let (is_function, shares) = (process.is_function(), process.shares_instance());
     let (thread, anchor) = data.take_thread();
-    let warm = if is_function { data.take_instance(spec.chunk) } else { None };
+    let warm = if shares { data.take_instance(spec.chunk) } else { None };
     match &warm {
         Some(instance) => {
             instance.globals.push(thread);

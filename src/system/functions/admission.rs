@@ -65,8 +65,6 @@ pub(super) struct Waiter {
     pub(super) control: Arc<CallControl>,
     /// Told once: the slot, or why there is none.
     pub(super) run: Box<dyn FnOnce(Result<CallSlot>) + Send>,
-    /// Its caller is suspended until the call is queued; dropped if it is at once.
-    pub(super) on_queued: Option<OnQueued>,
 }
 
 /// Called once, from any thread: must not block.
@@ -120,7 +118,7 @@ impl Admission {
         let at = found?;
         let seat = &mut self.seats[at];
         seat.is_taken = true;
-        if seat.home.is_none() && !self.is_closed {
+        if seat.home.is_none() {
             seat.home = here.cloned();
         }
         Some(Right::Seat(at as u32))
@@ -151,7 +149,7 @@ impl Admission {
     /// The caller of the one that has just moved into the buffer.
     fn newly_queued(&mut self) -> Option<OnQueued> {
         let last = self.buffer.checked_sub(1)?;
-        self.waiting.get_mut(last)?.on_queued.take()
+        self.waiting.get(last)?.control.queued()
     }
 }
 
@@ -209,8 +207,13 @@ impl Function {
         free.map(|right| CallSlot { function: self.clone(), right, ticks: false }).collect()
     }
 
-    /// The waiter gets a slot now or later, or hears why there is none.
-    pub(super) fn enter(self: &Arc<Function>, mut waiter: Waiter) -> Entered {
+    /// The waiter gets a slot now or later, or hears why there is none. `on_queued` is for one beyond
+    /// the buffer, whose caller is suspended until it is queued; otherwise it is dropped.
+    pub(super) fn enter(
+        self: &Arc<Function>,
+        waiter: Waiter,
+        on_queued: Option<OnQueued>,
+    ) -> Entered {
         let mut gate = self.gate.lock();
         if gate.is_closed {
             drop(gate);
@@ -225,12 +228,13 @@ impl Function {
             (waiter.run)(Ok(CallSlot { function: self.clone(), right, ticks }));
             return Entered::Queued;
         }
-        if gate.waiting.len() < gate.buffer {
-            waiter.on_queued = None;
+        let blocked = on_queued.filter(|_| gate.waiting.len() >= gate.buffer);
+        let entered = if blocked.is_some() { Entered::Blocked } else { Entered::Queued };
+        if let Some(on_queued) = blocked {
+            waiter.control.block(on_queued);
         }
-        let is_blocked = waiter.on_queued.is_some();
         gate.waiting.push_back(waiter);
-        if is_blocked { Entered::Blocked } else { Entered::Queued }
+        entered
     }
 
     /// A call has ended.
@@ -281,9 +285,8 @@ impl Function {
         let (gone, kept): (VecDeque<_>, VecDeque<_>) =
             waiting.into_iter().partition(|waiter| waiter.control.is_canceled());
         gate.waiting = kept;
-        let buffer = gate.buffer;
-        let moved = gate.waiting.iter_mut().take(buffer);
-        let queued: Vec<OnQueued> = moved.filter_map(|waiter| waiter.on_queued.take()).collect();
+        let moved = gate.waiting.iter().take(gate.buffer);
+        let queued: Vec<OnQueued> = moved.filter_map(|waiter| waiter.control.queued()).collect();
         drop(gate);
         gone.into_iter().for_each(|waiter| waiter.tell(Err(canceled())));
         queued.into_iter().for_each(|queued| queued());
@@ -325,6 +328,15 @@ impl Function {
         (gate.busy + gate.inner, gate.waiting.len())
     }
 
+    /// No instance is left in this VM: free seats there may have another home from now on.
+    pub fn move_out(&self, cell: &Arc<VmCell>) {
+        let mut gate = self.gate.lock();
+        let is_here = |seat: &&mut Seat| {
+            !seat.is_taken && seat.home.as_ref().is_some_and(|home| Arc::ptr_eq(home, cell))
+        };
+        gate.seats.iter_mut().filter(is_here).for_each(|seat| seat.home = None);
+    }
+
     /// Changes with each call that ends. `None`: some run.
     pub fn quiet(&self) -> Option<u64> {
         let gate = self.gate.lock();
@@ -334,8 +346,10 @@ impl Function {
 
 impl Waiter {
     fn tell(self, slot: Result<CallSlot>) {
+        // Before: whoever made a call that starts now waits for its queue no more.
+        let queued = self.control.queued();
         (self.run)(slot);
-        if let Some(queued) = self.on_queued {
+        if let Some(queued) = queued {
             queued();
         }
     }
@@ -369,10 +383,10 @@ impl CallSlot {
         }
     }
 
-    /// May the instance serve other calls afterwards? One made for a call out of a call of a pool
-    /// with seats may not: it has none.
+    /// Is it served by an instance of the pool, which serves others afterwards? A call out of a call of
+    /// a pool with seats has none of them: it gets a fresh instance for itself.
     #[inline]
-    pub fn keeps_instance(&self) -> bool {
+    pub fn shares_instance(&self) -> bool {
         self.right != Right::Inner || !self.function.pool.has_seats()
     }
 
@@ -418,7 +432,7 @@ mod tests {
     fn wait(function: &Arc<Function>, seen: &Seen) -> Arc<CallControl> {
         let (control, seen) = (CallControl::new(function.clone()), seen.clone());
         let run = Box::new(move |slot| seen.lock().push(slot));
-        function.enter(Waiter { control: control.clone(), run, on_queued: None });
+        function.enter(Waiter { control: control.clone(), run }, None);
         control
     }
 
@@ -430,7 +444,7 @@ mod tests {
         assert_eq!((function.load(), seen.lock().len()), ((2, 3), 2));
         assert!(function.try_enter(None).is_none());
         // A canceled one takes no slot.
-        controls[2].mark_canceled();
+        controls[2].call_off();
         let first = seen.lock().remove(0);
         drop(first);
         assert_eq!(function.load(), (2, 1));
@@ -448,6 +462,37 @@ mod tests {
         drop(held);
         assert_eq!(function.load(), (0, 0));
         assert!(function.try_enter(None).is_none(), "closed");
+        wait(&function, &seen);
+        let late = seen.lock().pop().map(|slot| slot.map(|_| ()));
+        assert_eq!(late, Some(Err(closed())));
+    }
+
+    #[test]
+    fn nobody_passes_those_who_wait() {
+        let function = function(Pool { kind: Kind::Adaptive, max: 16, buffer: 99 });
+        let seen = Seen::default();
+        let order = Arc::<Mutex<Vec<usize>>>::default();
+        for n in 0..14 {
+            let (own, seen, order) = (function.clone(), seen.clone(), order.clone());
+            let run = Box::new(move |slot| {
+                order.lock().push(n);
+                seen.lock().push(slot);
+                // The pool grows from eight to ten: while this one is told there is a free place.
+                if n == 8 {
+                    assert!(own.try_enter(None).is_none());
+                    wait(&own, &seen);
+                }
+            });
+            function.enter(Waiter { control: CallControl::new(function.clone()), run }, None);
+        }
+        for _ in 0..7 {
+            function.adapt();
+        }
+        assert_eq!(function.load(), (8, 6));
+        function.adapt();
+        assert_eq!(*order.lock(), Vec::from_iter(0..10));
+        assert_eq!(function.load(), (10, 5));
+        function.close();
     }
 
     #[test]
@@ -460,9 +505,8 @@ mod tests {
             let run = Box::new(move |slot: Result<CallSlot>| {
                 refused.fetch_add(usize::from(slot.is_err()), Ordering::Relaxed);
             });
-            function.enter(Waiter { control: control.clone(), run, on_queued: None });
-            control.mark_canceled();
-            function.sweep();
+            function.enter(Waiter { control: control.clone(), run }, None);
+            control.call_off();
         }
         assert_eq!(refused.load(Ordering::Relaxed), 100_000, "before the call under way has ended");
         drop(slot);
@@ -479,7 +523,7 @@ mod tests {
                 (CallControl::new(function.clone()), seen.clone(), queued.clone());
             let run = Box::new(move |slot| seen.lock().push(slot));
             let on_queued: Option<OnQueued> = Some(Box::new(move || queued.lock().push(n)));
-            (function.enter(Waiter { control: control.clone(), run, on_queued }), control)
+            (function.enter(Waiter { control: control.clone(), run }, on_queued), control)
         };
         let (entered, controls): (Vec<_>, Vec<_>) = (0..7).map(enter).unzip();
         let blocked: Vec<bool> = entered.iter().map(|it| *it == Entered::Blocked).collect();
@@ -493,16 +537,32 @@ mod tests {
         end_one();
         assert_eq!(*queued.lock(), [3, 4]);
         // Two of four canceled: they make room, and those who made them go on as well.
-        controls[3].mark_canceled();
-        function.sweep();
-        controls[5].mark_canceled();
-        function.sweep();
-        controls[4].mark_canceled();
-        function.sweep();
+        controls[3].call_off();
+        controls[5].call_off();
+        controls[4].call_off();
         assert_eq!(*queued.lock(), [3, 4, 5, 6]);
         function.close();
         assert_eq!(function.load(), (1, 0));
         assert_eq!(queued.lock().len(), 4, "each once");
+    }
+
+    #[test]
+    fn callers_that_wait_for_the_queue_hear_of_the_end() {
+        let function = function(Pool { kind: Kind::Static, max: 1, buffer: 1 });
+        let _slot = function.try_enter(None).expect("free");
+        let seen = Seen::default();
+        wait(&function, &seen);
+        let queued = Arc::<AtomicUsize>::default();
+        let (control, told) = (CallControl::new(function.clone()), queued.clone());
+        let on_queued: OnQueued = Box::new(move || {
+            told.fetch_add(1, Ordering::Relaxed);
+        });
+        let own = seen.clone();
+        let run = Box::new(move |slot| own.lock().push(slot));
+        assert_eq!(function.enter(Waiter { control, run }, Some(on_queued)), Entered::Blocked);
+        function.close();
+        assert!(seen.lock().iter().all(|slot| slot.is_err()));
+        assert_eq!((seen.lock().len(), queued.load(Ordering::Relaxed)), (2, 1));
     }
 
     #[test]
@@ -522,10 +582,17 @@ mod tests {
         assert!(function.try_enter(Some(&cells[2])).is_none(), "no seat at all");
         let there = function.try_enter_anywhere(Some(&cells[2])).expect("one is free");
         assert!(there.home().is_some_and(|home| Arc::ptr_eq(&home, &cells[0])));
-        assert!(here.keeps_instance() && !function.enter_again().keeps_instance());
+        assert!(here.shares_instance() && !function.enter_again().shares_instance());
+        function.move_out(&cells[0]);
+        assert!(there.home().is_some(), "a call runs there");
         drop((here, there));
+        function.move_out(&cells[0]);
+        let moved = function.try_enter(Some(&cells[2])).expect("its seat has no home any more");
+        assert!(moved.home().is_some_and(|home| Arc::ptr_eq(&home, &cells[2])));
         function.close();
-        assert_eq!(Arc::strong_count(&cells[0]), 1, "a closed pool holds no VM");
+        moved.settle(&cells[0]);
+        let held = cells.each_ref().map(Arc::strong_count);
+        assert_eq!(held, [1; 3], "a closed pool holds no VM");
     }
 
     #[test]
@@ -557,5 +624,31 @@ mod tests {
         drop(function.try_enter(None).expect("free"));
         let mut slot = function.try_enter(None).expect("free");
         assert!(slot.takes_ticks());
+    }
+
+    #[test]
+    fn a_pool_that_has_rested_is_judged_by_what_comes_then() {
+        let function = function(Pool { kind: Kind::Adaptive, max: 4, buffer: 99 });
+        let slot = function.try_enter(None).expect("free");
+        for _ in 0..50 {
+            assert!(function.adapt(), "a call runs");
+        }
+        drop(slot);
+        assert!(!function.adapt(), "it rests");
+        let seen = Seen::default();
+        let _controls: Vec<_> = (0..40).map(|_| wait(&function, &seen)).collect();
+        assert!(seen.lock()[0].as_mut().is_ok_and(CallSlot::takes_ticks));
+        // Ten calls end in each tick, however many run at a time.
+        let tick = || {
+            for _ in 0..10 {
+                let slot = seen.lock().remove(0);
+                drop(slot);
+            }
+            function.adapt();
+            function.load().0
+        };
+        assert_eq!([tick(), tick()], [2, 2], "on trial");
+        assert_eq!(function.gate.lock().limit, 1, "which did not help");
+        function.close();
     }
 }

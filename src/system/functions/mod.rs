@@ -79,6 +79,8 @@ pub fn canceled() -> Error {
 #[derive(Default)]
 pub struct Functions {
     by_id: RwLock<FnvHashMap<Box<str>, Arc<Function>>>,
+    /// Those that others have replaced, as long as calls of them run or wait. Locked within `by_id`.
+    replaced: Mutex<Vec<Weak<Function>>>,
     version: AtomicU64,
     is_closed: AtomicBool,
 }
@@ -95,7 +97,13 @@ impl Functions {
         if self.is_closed.load(Ordering::Acquire) {
             function.close();
         }
-        by_id.insert(id, function);
+        let before = by_id.insert(id, function);
+        if let Some(before) = &before {
+            let mut replaced = self.replaced.lock();
+            replaced.retain(|function| function.strong_count() > 0);
+            replaced.push(Arc::downgrade(before));
+        }
+        drop(by_id);
         self.version.fetch_add(1, Ordering::Release);
     }
 
@@ -111,7 +119,9 @@ impl Functions {
     pub fn close(&self) {
         let by_id = self.by_id.write();
         self.is_closed.store(true, Ordering::Release);
-        let all: Vec<Arc<Function>> = by_id.values().cloned().collect();
+        let replaced = std::mem::take(&mut *self.replaced.lock());
+        let replaced = replaced.iter().filter_map(Weak::upgrade);
+        let all: Vec<Arc<Function>> = by_id.values().cloned().chain(replaced).collect();
         drop(by_id);
         all.iter().for_each(|function| function.close());
     }
@@ -206,7 +216,7 @@ pub fn call_in_turn(
         (Ok(_), None) => done(Outcome::Error(closed())),
         (Err(error), _) => done(Outcome::Error(error)),
     });
-    let entered = function.enter(Waiter { control: control.clone(), run, on_queued });
+    let entered = function.enter(Waiter { control: control.clone(), run }, on_queued);
     (control, entered == Entered::Blocked)
 }
 
@@ -240,9 +250,8 @@ fn launch(
     let Call { function, args, frame, parent, at } = call;
     // Taken by the end of the call, or by the failure to start it, whichever there is.
     let done = Arc::new(Mutex::new(Some(done)));
-    let (ended, waiting) = (control.clone(), done.clone());
+    let waiting = done.clone();
     let on_end: OnEnd = Box::new(move |exit: &Exit| {
-        ended.over();
         if let Some(done) = waiting.lock().take() {
             done(match &exit.outcome {
                 Outcome::Error(error) => Outcome::Error(as_told(error.clone())),
@@ -291,16 +300,10 @@ fn launch(
     let reply: SpawnReply = Box::new(move |started| match (started, weak.upgrade()) {
         (Ok(pid), Some(kernel)) => starting.started(&kernel, pid),
         (Ok(_), None) => {}
-        (Err(error), _) => {
-            starting.over();
-            failed(error);
-        }
+        (Err(error), _) => failed(error),
     });
     match home.or(at).filter(|_| !isolated) {
         Some(cell) => {
-            if let Some(slot) = &request.slot {
-                slot.settle(&cell);
-            }
             cell.post(Event::Start(Box::new(Start { spec: Box::new(request), reply })));
             kernel.scheduler.notify(&cell);
         }
@@ -334,5 +337,29 @@ impl Options {
 
     pub fn is_empty(&self) -> bool {
         *self == Options::default()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn replaced_functions_are_known_while_somebody_has_them() {
+        let functions = Functions::default();
+        let insert = || {
+            let code = Code::Function(Arc::new(()));
+            let function = Function::new("test:f".into(), code, Pool::UNBOUNDED, Map::new());
+            functions.insert(function);
+            functions.get("test:f").expect("known")
+        };
+        let first = insert();
+        for _ in 0..9 {
+            insert();
+        }
+        let last = insert();
+        assert!(functions.replaced.lock().len() <= 2, "the first, and the one before the last");
+        functions.close();
+        assert!(first.is_closed() && last.is_closed() && insert().is_closed());
     }
 }
