@@ -434,6 +434,7 @@ entries:
     fn a_shutdown_leaves_nothing_behind() {
         check_leaves_nothing(|runtime| runtime.shutdown_within(Duration::from_millis(50)));
     }
+
     /// Holds every entry up until it is let in.
     struct Gate {
         asked: Sender<()>,
