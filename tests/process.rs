@@ -5,7 +5,7 @@
 //! crosses between VMs is held to the same rules.
 
 use std::sync::atomic::{AtomicUsize, Ordering};
-use std::sync::{Arc, Mutex, mpsc};
+use std::sync::{Arc, mpsc};
 use std::time::Duration;
 
 use wippy::app::node::{Node, Options};
@@ -18,6 +18,9 @@ use wippy::infra::transcoder::wire::Wire;
 use wippy::system::host::{Host, HostKind};
 use wippy::system::kernel::RootSpawn;
 use wippy::system::lifecycle::{Handler, Started};
+
+#[path = "it/gate.rs"]
+mod gate;
 
 /// A safety net, not a measure.
 const LONG: Duration = Duration::from_secs(60);
@@ -687,24 +690,6 @@ fn a_process_over_its_memory_limit_ends_alone() {
     assert_eq!(neighbour.1.wait(LONG), Ok(Value::from("alive")));
 }
 
-/// Holds the worker while it starts `app:gate`.
-struct Gate {
-    entered: mpsc::Sender<()>,
-    go_on: Mutex<mpsc::Receiver<()>>,
-}
-
-impl Handler for Gate {
-    fn on_start(&self, process: &Started<'_>) -> Result<(), Error> {
-        if process.source.name() == "gate" {
-            self.entered.send(()).expect("the test listens");
-            let _ = self.go_on.lock().expect("one worker").recv_timeout(LONG);
-        }
-        Ok(())
-    }
-
-    fn on_complete(&self, _: &Started<'_>, _: &Exit) {}
-}
-
 /// A host gets a memory limit while a process is on its way to a VM that others share: they are not to
 /// have it.
 #[test]
@@ -723,9 +708,7 @@ fn a_limit_that_comes_late_is_nobody_elses() {
     // Enough for all VMs that are shared.
     let holders: Vec<_> =
         (0..8).map(|_| node.spawn("app:holder", "app:host", &[]).expect("starts")).collect();
-    let (entered, is_entered) = mpsc::channel();
-    let (open, go_on) = mpsc::channel();
-    node.kernel.lifecycle.register("gate", Arc::new(Gate { entered, go_on: Mutex::new(go_on) }));
+    let (is_entered, open) = gate::build(&node);
     let (told, started) = mpsc::channel();
     let spawn = |source: &str| {
         let told = told.clone();

@@ -5,7 +5,6 @@
 //! the attempt under way, or the alarm before the next one, holds the [`Attempts`], and nobody else does.
 //! So with the end of the runtime it is dropped, which is an answer.
 
-use std::hash::{BuildHasher, Hasher, RandomState};
 use std::sync::{Arc, Weak};
 
 use parking_lot::Mutex;
@@ -131,12 +130,8 @@ impl Attempts {
         let mut state = self.state.lock();
         state.control = None;
         let again = match (&self.retry, &outcome) {
-            (Some(retry), Outcome::Error(error))
-                if !state.is_canceled
-                    && state.attempts < retry.max_attempts
-                    && retry.wants(error) =>
-            {
-                Some(retry.delay(state.attempts, dice()))
+            (Some(retry), Outcome::Error(error)) if !state.is_canceled => {
+                retry.next(state.attempts, error)
             }
             _ => None,
         };
@@ -161,10 +156,4 @@ impl Attempts {
             done(outcome);
         }
     }
-}
-
-/// A number in `0.0..1.0`, any.
-fn dice() -> f64 {
-    let bits = RandomState::new().build_hasher().finish();
-    (bits >> 11) as f64 / (1_u64 << 53) as f64
 }

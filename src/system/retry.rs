@@ -1,5 +1,6 @@
 //! Calling again after a failure: the `retry` option of a call.
 
+use std::hash::{BuildHasher, Hasher, RandomState};
 use std::time::Duration;
 
 use crate::infra::duration;
@@ -9,7 +10,7 @@ use crate::infra::transcoder::Value;
 #[derive(Clone, Debug, PartialEq)]
 pub struct Retry {
     /// The first one included.
-    pub max_attempts: u32,
+    max_attempts: u32,
     initial_delay: Duration,
     max_delay: Duration,
     backoff_factor: f64,
@@ -41,8 +42,15 @@ impl Retry {
         })
     }
 
+    /// How long to wait before the next attempt, if there is to be one after `attempts` that have been
+    /// made, the last of which has failed so.
+    pub fn next(&self, attempts: u32, error: &Error) -> Option<Duration> {
+        let again = attempts < self.max_attempts && self.wants(error);
+        again.then(|| self.delay(attempts, dice()))
+    }
+
     /// Is it worth another attempt after this failure?
-    pub fn wants(&self, error: &Error) -> bool {
+    fn wants(&self, error: &Error) -> bool {
         let kind = error.kind().as_str();
         if error.retryable() == Some(false) || self.skip_kinds.iter().any(|skip| skip == kind) {
             return false;
@@ -57,12 +65,18 @@ impl Retry {
     }
 
     /// How long to wait before the retry with this number, from 1 on. `dice` is in `0.0..1.0`.
-    pub fn delay(&self, retry: u32, dice: f64) -> Duration {
+    fn delay(&self, retry: u32, dice: f64) -> Duration {
         let factor = self.backoff_factor.powi(retry.saturating_sub(1).min(1_000) as i32);
         let max = self.max_delay.as_secs_f64();
         let delay = (self.initial_delay.as_secs_f64() * factor).min(max);
         Duration::from_secs_f64(delay * (1.0 + self.jitter * (2.0 * dice - 1.0)))
     }
+}
+
+/// A number in `0.0..1.0`, any.
+fn dice() -> f64 {
+    let bits = RandomState::new().build_hasher().finish();
+    (bits >> 11) as f64 / (1_u64 << 53) as f64
 }
 
 /// A number of milliseconds, or a duration as text. `None`: neither, or not above zero.

@@ -1,16 +1,13 @@
 //! Calls that nobody wants any more: while they wait, before they begin, while they run.
 
-use std::sync::{Arc, Mutex, mpsc};
-
 use wippy::core::pid::Pid;
-use wippy::core::relay::Exit;
-use wippy::infra::error::{Error, Kind};
+use wippy::infra::error::Kind;
 use wippy::infra::transcoder::Value;
 use wippy::infra::transcoder::wire::Wire;
 use wippy::system::kernel::{RootSpawn, terminated};
-use wippy::system::lifecycle::{Handler, Started};
 
 use crate::callees::entry;
+use crate::gate;
 use crate::pools::{LONG, WAIT, function, load, node, running, until};
 
 /// A process that calls `fn:f` and ends as the call does.
@@ -51,30 +48,10 @@ fn a_canceled_call_takes_along_what_it_has_called() {
     assert_eq!(running(&node, "fn:f"), []);
 }
 
-/// Holds the worker while it starts `app:gate`.
-struct Gate {
-    entered: mpsc::Sender<()>,
-    go_on: Mutex<mpsc::Receiver<()>>,
-}
-
-impl Handler for Gate {
-    fn on_start(&self, process: &Started<'_>) -> Result<(), Error> {
-        if process.source.name() == "gate" {
-            self.entered.send(()).expect("the test listens");
-            let _ = self.go_on.lock().expect("one worker").recv_timeout(LONG);
-        }
-        Ok(())
-    }
-
-    fn on_complete(&self, _: &Started<'_>, _: &Exit) {}
-}
-
 #[test]
 fn a_call_is_canceled_before_it_has_begun() {
     let (node, _) = node(vec![function("fn:f", WAIT, &[])]);
-    let (entered, is_held) = mpsc::channel();
-    let (open, go_on) = mpsc::channel();
-    node.kernel.lifecycle.register("gate", Arc::new(Gate { entered, go_on: Mutex::new(go_on) }));
+    let (is_held, open) = gate::build(&node);
     node.define("app:gate", "return {main = function() end}").expect("compiles");
     let spawn = RootSpawn {
         source: "app:gate".into(),

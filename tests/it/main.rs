@@ -11,6 +11,7 @@ mod embed_caller;
 mod embed_changes;
 mod files;
 mod functions;
+mod gate;
 mod groups;
 mod lifecycle;
 mod lua;

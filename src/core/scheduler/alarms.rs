@@ -16,7 +16,6 @@ use crate::core::scheduler::VmRef;
 use crate::infra::clock::Nanos;
 
 /// Padded, so that workers do not share a cache line.
-#[derive(Default)]
 #[repr(align(128))]
 pub(crate) struct Alarms {
     /// Set by the owner, taken by owner and ticker. Held for a push or a pop.

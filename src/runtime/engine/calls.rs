@@ -9,7 +9,6 @@
 //! [`instances`](crate::runtime::engine::instances).
 
 use std::ffi::c_int;
-use std::hash::{BuildHasher, Hasher};
 use std::sync::Arc;
 
 use crate::core::pid::Pid;
@@ -317,10 +316,7 @@ impl VmData {
     fn waits_to_retry(&mut self, at: u32, error: &Error) -> bool {
         let Some(retrying) = &mut self.outgoing[at].retry else { return false };
         let Retrying { policy, attempts, .. } = &mut **retrying;
-        if *attempts >= policy.max_attempts || !policy.wants(error) {
-            return false;
-        }
-        let delay = policy.delay(*attempts, dice());
+        let Some(delay) = policy.next(*attempts, error) else { return false };
         *attempts += 1;
         let deadline = self.now().saturating_add(delay.as_nanos() as u64);
         let timer = self.timers.insert(deadline, Due::Retry(at));
@@ -513,10 +509,4 @@ fn push_result(l: State, outcome: &Outcome) -> c_int {
             2
         }
     }
-}
-
-/// A number in `0.0..1.0`, any.
-fn dice() -> f64 {
-    let bits = std::hash::RandomState::new().build_hasher().finish();
-    (bits >> 11) as f64 / (1_u64 << 53) as f64
 }
